@@ -1,0 +1,243 @@
+"""Settings: one file of typed reads from the environment.
+
+A bad value stops the start with the name, the finding and the remedy. Nothing secret has a default.
+"""
+
+import ipaddress
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+ROOT = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def refuse(name: str, finding: str, remedy: str) -> ImproperlyConfigured:
+    """Build the error that stops a start because of one setting."""
+    return ImproperlyConfigured(f"{name}: {finding}. {remedy}")
+
+
+def read_int(name: str, default: int, *, at_least: int) -> int:
+    """Read a whole number; raises ImproperlyConfigured below `at_least` or for anything else."""
+    text = env.str(name, str(default))
+    if not text.isdecimal() or int(text) < at_least:
+        raise refuse(name, f"{text!r} is not a whole number of at least {at_least}", f"Set it to {default}.")
+    return int(text)
+
+
+def read_seconds(name: str, default: float) -> float:
+    """Read a duration in seconds; raises ImproperlyConfigured when it is not above zero."""
+    try:
+        value = env.float(name, default)
+    except ValueError as error:
+        raise refuse(name, "not a number of seconds", f"Set it to {default}.") from error
+    if value <= 0:
+        raise refuse(name, f"{value} is not above zero", f"Set it to {default}.")
+    return value
+
+
+def read_secret_key() -> str:
+    """Read the signing key; `./run` and `./test` make a random one, nothing else has a default."""
+    key = env.str("DFC_SECRET_KEY", "")
+    if len(key) < 32:  # noqa: PLR2004  a shorter key can be guessed
+        raise refuse(
+            "DFC_SECRET_KEY",
+            "missing" if not key else f"only {len(key)} characters long",
+            "Set it to at least 32 random characters, for example from `openssl rand -hex 32`.",
+        )
+    return key
+
+
+def read_site_url() -> str:
+    """Read the public address of the portal, without a slash at the end."""
+    url = env.str("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise refuse("DFC_SITE_URL", f"{url!r} is no web address", "Write it like https://data.example.org.")
+    return url
+
+
+def read_networks(name: str) -> list[str]:
+    """Read a comma-separated list of CIDR networks."""
+    networks: list[str] = env.list(name, default=[])
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise refuse(name, f"{network!r} is no network ({error})", "Write it like 10.0.0.0/8.") from error
+    return networks
+
+
+def read_database() -> dict[str, object]:
+    """Read DATABASE_URL; SQLite under the data directory unless told otherwise."""
+    try:
+        database: dict[str, object] = env.db_url(
+            "DATABASE_URL", default=f"sqlite:///{DFC_DATA_DIR / 'dfc.sqlite3'}"
+        )
+    except (ValueError, ImproperlyConfigured) as error:
+        raise refuse(
+            "DATABASE_URL", str(error), "Write it like postgres://user@host:5432/name or sqlite:////path."
+        ) from error
+    engine = database.get("ENGINE")
+    if engine == "django.db.backends.sqlite3":
+        database["OPTIONS"] = {
+            "timeout": 30,
+            "transaction_mode": "IMMEDIATE",
+            # FULL: an intent that was committed before a call must survive a power cut.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+        }
+    elif engine != "django.db.backends.postgresql":
+        raise refuse("DATABASE_URL", f"{engine} is not supported", "Use sqlite:// or postgres://.")
+    return database | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+
+
+DFC_DATA_DIR = Path(env.str("DFC_DATA_DIR", str(ROOT / "var"))).resolve()
+DFC_DATA_DIR.mkdir(parents=True, exist_ok=True)
+DFC_STORAGE_DIR = DFC_DATA_DIR / "storage"
+DFC_REPOSITORIES_DIR = DFC_DATA_DIR / "repositories"
+DFC_BUILDS_DIR = DFC_DATA_DIR / "builds"
+DFC_ENVIRONMENTS_DIR = DFC_DATA_DIR / "environments"
+DFC_PORT = read_int("DFC_PORT", 8000, at_least=1)
+DFC_SITE_URL = read_site_url()
+DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
+DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
+DFC_EXAMPLES_DIR = ROOT / "examples"
+DFC_TEST_DOI_PREFIX = "10.5072"
+
+# The durable engine (seconds). Tests set them far lower.
+DFC_LEASE_S = read_seconds("DFC_LEASE_S", 30)
+DFC_BACKOFF_S = read_seconds("DFC_BACKOFF_S", 5)
+DFC_REWAKE_S = read_seconds("DFC_REWAKE_S", 10)
+DFC_STALL_S = read_seconds("DFC_STALL_S", 60)
+DFC_ATTEMPTS = read_int("DFC_ATTEMPTS", 5, at_least=1)
+DFC_WORKERS = read_int("DFC_WORKERS", 2, at_least=1)
+DFC_REPLICA_AGE_DAYS = read_int("DFC_REPLICA_AGE_DAYS", 90, at_least=1)
+
+SECRET_KEY = read_secret_key()
+DEBUG = False
+ALLOWED_HOSTS: list[str] = env.list(
+    "DFC_ALLOWED_HOSTS", default=[urlsplit(DFC_SITE_URL).hostname or "", "localhost", "127.0.0.1"]
+)
+CSRF_TRUSTED_ORIGINS = [DFC_SITE_URL]
+SECURE = DFC_SITE_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    "dfc_site.apps.SiteConfig",
+    "swarm",
+    "mirrors",
+    "releases",
+    "catalog",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_q",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    }
+}
+ROOT_URLCONF = "dfc_site.urls"
+WSGI_APPLICATION = "dfc_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "dfc_site.pages.context.languages",
+            ],
+        },
+    },
+]
+DATABASES = {"default": read_database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+LOCALE_PATHS = [ROOT / "dfc_site" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DFC_DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        # Hashed names need `collectstatic`; tests serve the plain files.
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if "pytest" in sys.modules
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+MEDIA_ROOT = DFC_DATA_DIR / "uploads"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+
+# Messages are hints, rows are the truth: the engine re-wakes what nobody holds.
+Q_CLUSTER = {
+    "name": "dfc",
+    "orm": "default",
+    "workers": DFC_WORKERS,
+    "queue_limit": DFC_WORKERS,
+    "timeout": 3600,
+    "retry": 4000,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "save_limit": -1,
+    "catch_up": False,
+    "guard_cycle": 0.5,
+    "poll": 0.2,
+    "recycle": 200,
+    "label": "Queue",
+    "ALT_CLUSTERS": {},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("DFC_LOG_LEVEL", "WARNING")},
+    "loggers": {"django-q": {"level": "WARNING"}},
+}

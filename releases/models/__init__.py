@@ -1,0 +1,3 @@
+from releases.models.jobs import Effect, Job, Step
+
+__all__ = ["Effect", "Job", "Step"]

@@ -1,0 +1,9 @@
+"""Loaded before the settings (see `-p` in pyproject.toml): a throw-away data directory and a random key."""
+
+import os
+import secrets
+import tempfile
+
+os.environ.setdefault("DFC_DATA_DIR", tempfile.mkdtemp(prefix="dfc-test-"))
+os.environ.setdefault("DFC_SECRET_KEY", secrets.token_hex(32))
+os.environ.setdefault("DFC_PRIVATE_NETWORKS", "127.0.0.0/8")
