@@ -32,7 +32,7 @@ def read_int(name: str, default: int, *, at_least: int) -> int:
 def read_seconds(name: str, default: float) -> float:
     """Read a duration in seconds; raises ImproperlyConfigured when it is not above zero."""
     try:
-        value = env.float(name, default)
+        value = float(env.str(name, str(default)))
     except ValueError as error:
         raise refuse(name, "not a number of seconds", f"Set it to {default}.") from error
     if value <= 0:
@@ -42,7 +42,7 @@ def read_seconds(name: str, default: float) -> float:
 
 def read_secret_key() -> str:
     """Read the signing key; `./run` and `./test` make a random one, nothing else has a default."""
-    key = env.str("DFC_SECRET_KEY", "")
+    key: str = env.str("DFC_SECRET_KEY", "")
     if len(key) < 32:  # noqa: PLR2004  a shorter key can be guessed
         raise refuse(
             "DFC_SECRET_KEY",
@@ -54,7 +54,8 @@ def read_secret_key() -> str:
 
 def read_site_url() -> str:
     """Read the public address of the portal, without a slash at the end."""
-    url = env.str("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}").rstrip("/")
+    url: str = env.str("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}")
+    url = url.rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise refuse("DFC_SITE_URL", f"{url!r} is no web address", "Write it like https://data.example.org.")
@@ -75,9 +76,7 @@ def read_networks(name: str) -> list[str]:
 def read_database() -> dict[str, object]:
     """Read DATABASE_URL; SQLite under the data directory unless told otherwise."""
     try:
-        database: dict[str, object] = env.db_url(
-            "DATABASE_URL", default=f"sqlite:///{DFC_DATA_DIR / 'dfc.sqlite3'}"
-        )
+        database: dict[str, object] = env.db_url("DATABASE_URL", default=f"sqlite:///{DFC_DATA_DIR / 'dfc.sqlite3'}")
     except (ValueError, ImproperlyConfigured) as error:
         raise refuse(
             "DATABASE_URL", str(error), "Write it like postgres://user@host:5432/name or sqlite:////path."

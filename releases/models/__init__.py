@@ -1,3 +1,27 @@
+from releases.models.build import Build, BuildOutput, Manifest
 from releases.models.jobs import Effect, Job, Step
+from releases.models.release import (
+    Approval,
+    DeclaredOutput,
+    Recipe,
+    Release,
+    ReleaseQuerySet,
+    SourceFile,
+    Transition,
+)
 
-__all__ = ["Effect", "Job", "Step"]
+__all__ = [
+    "Approval",
+    "Build",
+    "BuildOutput",
+    "DeclaredOutput",
+    "Effect",
+    "Job",
+    "Manifest",
+    "Recipe",
+    "Release",
+    "ReleaseQuerySet",
+    "SourceFile",
+    "Step",
+    "Transition",
+]

@@ -81,9 +81,7 @@ class Step(models.Model):
     class Meta:
         ordering = ["job", "stage", "position"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["job", "stage", "function", "subject"], name="step_once_per_stage"
-            ),
+            models.UniqueConstraint(fields=["job", "stage", "function", "subject"], name="step_once_per_stage"),
             models.CheckConstraint(
                 name="step_running_has_lease",
                 condition=~Q(state="running") | Q(lease_until_at__isnull=False),
@@ -94,9 +92,7 @@ class Step(models.Model):
             models.CheckConstraint(
                 name="step_skipped_has_reason", condition=~Q(state="skipped") | ~Q(skip_reason="")
             ),
-            models.CheckConstraint(
-                name="step_failed_has_error", condition=~Q(state="failed") | ~Q(error="")
-            ),
+            models.CheckConstraint(name="step_failed_has_error", condition=~Q(state="failed") | ~Q(error="")),
         ]
         indexes = [models.Index(fields=["state", "due_at"], name="step_state_due")]
 
