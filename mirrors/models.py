@@ -68,7 +68,15 @@ class Policy(models.Model):
                 name="policy_one_scope", condition=Q(package__isnull=True) | Q(dataset__isnull=True)
             ),
             models.UniqueConstraint(
-                fields=["mirror", "package", "dataset"], nulls_distinct=False, name="policy_once_per_scope"
+                fields=["mirror", "package"], condition=Q(package__isnull=False), name="policy_once_per_package"
+            ),
+            models.UniqueConstraint(
+                fields=["mirror", "dataset"], condition=Q(dataset__isnull=False), name="policy_once_per_dataset"
+            ),
+            models.UniqueConstraint(
+                fields=["mirror"],
+                condition=Q(package__isnull=True, dataset__isnull=True),
+                name="policy_once_for_all",
             ),
         ]
 

@@ -1,17 +1,33 @@
 """The work behind one Version: what was asked for, who said yes, and every change of state."""
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Asset, Version
+from releases.states import Move
 
 
 class ReleaseQuerySet(models.QuerySet["Release"]):
-    def move(self, pk: int, *, source: str, to: str, **facts: object) -> bool:
-        """Change state if it is still `source`; False means that someone else moved it."""
-        return self.filter(pk=pk, state=source).update(state=to, **facts) == 1
+    def move(self, pk: int, step: "Move", **facts: object) -> bool:
+        """Change state if it is still `step.source` and write the Transition, in one transaction.
+
+        False means that someone else moved it. Which moves exist is said by releases/states.py.
+        """
+        with transaction.atomic():
+            if self.filter(pk=pk, state=step.source).update(state=step.to, **facts) != 1:
+                return False
+            Transition.objects.create(
+                release_id=pk,
+                source=step.source,
+                to=step.to,
+                by=step.by,
+                at=step.at,
+                channel=step.channel,
+                reason=step.reason,
+            )
+        return True
 
 
 class Release(models.Model):

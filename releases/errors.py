@@ -1,0 +1,47 @@
+"""What a release may be refused for."""
+
+from catalog.errors import PersonMustActError
+
+
+class DefinitionError(PersonMustActError):
+    """A release.toml, or what it names, is wrong."""
+
+
+class NotDraftableError(PersonMustActError):
+    """The version cannot be drafted as described."""
+
+
+class NotBuildableError(PersonMustActError):
+    """The release cannot be built now."""
+
+
+class NotSubmittableError(PersonMustActError):
+    """The release cannot go to review now."""
+
+
+class NotApprovableError(PersonMustActError):
+    """The release cannot be approved, or not by this person."""
+
+
+class NotEditableError(PersonMustActError):
+    """The release can no longer be changed."""
+
+
+class RepositoryError(PersonMustActError):
+    """A processing repository or its commit cannot be read."""
+
+
+class EnvironmentDefinitionError(PersonMustActError):
+    """The environment of a build is not locked, or cannot be made."""
+
+
+class BuildFailedError(PersonMustActError):
+    """The recipe ran and did not give what it declares."""
+
+
+class SealError(PersonMustActError):
+    """The bytes on disk are no longer those that were reviewed."""
+
+
+class PublicationError(PersonMustActError):
+    """A publication cannot go on without a person."""
