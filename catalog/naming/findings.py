@@ -31,6 +31,7 @@ class Code(StrEnum):
     FILE_EXTENSION = "file-extension"
     REGION_SHAPE = "region-shape"
     REGION_UNKNOWN = "region-unknown"
+    REGION_UNDERSCORE = "region-underscore"
     SOURCE_MISSING = "source-missing"
     SOURCE_UNDERSCORE = "source-underscore"
     DGUID_MISSING = "dguid-missing"

@@ -40,7 +40,8 @@ def grade(text: str) -> Grading:
     identifier, findings, is_complete = read(text)
     if not _breaking(findings):
         return Grading(Grade.STRICT, identifier, tuple(findings), None)
-    suggestion = str(identifier) if is_complete and not _breaking(check_parts(identifier)) else None
+    canonical = str(identifier)
+    suggestion = canonical if is_complete and _is_strict(canonical) else None
     return Grading(Grade.LEGACY, _readable(identifier), tuple(findings), suggestion)
 
 
@@ -72,6 +73,10 @@ def compose(identifier: Identifier) -> str:
             suggestion=None,
         )
     return text
+
+
+def _is_strict(text: str) -> bool:
+    return not unsafe(text) and not _breaking(read(text)[1])
 
 
 def _breaking(findings: list[Finding] | tuple[Finding, ...]) -> list[Finding]:

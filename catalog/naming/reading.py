@@ -19,6 +19,7 @@ from catalog.naming.identifier import (
     check_parts,
     projection,
 )
+from catalog.naming.regions import SGC_PROVINCES
 from catalog.versions import VersionNumber, VersionNumberError
 from catalog.versions import parse as parse_version
 
@@ -31,6 +32,7 @@ _EXTENSION = re.compile(
     re.IGNORECASE,
 )
 _EXTENSION_AT_END = re.compile(_EXTENSION.pattern + "$", re.IGNORECASE)
+_DECIMAL = re.compile(r"[0-9]\.[0-9]")
 _VERSION_INSIDE = re.compile(r"[vV][0-9]+\.[0-9]+.*")
 
 
@@ -55,7 +57,7 @@ def read(text: str) -> tuple[Identifier, list[Finding], bool]:
     """Give the repaired parts, the findings in reading order, and whether all of the text found its place."""
     reading = Reading()
     segments = _take_version(_without_empty(text.split("_"), reading), reading)
-    region, rest = (segments[0], segments[1:]) if segments else ("", [])
+    region, rest = _take_region(segments, reading)
     _read_dates(*_take_package(_take_origin(rest, reading), reading), reading)
     identifier = Identifier(
         region=_lower("region", region, reading),
@@ -99,6 +101,18 @@ def _take_version(segments: list[str], reading: Reading) -> list[str]:
     if stem[0] == "V":
         reading.note(Code.UPPER_CASE, "The version begins with an upper-case V; write v.", part="version")
     return rest
+
+
+def _take_region(segments: list[str], reading: Reading) -> tuple[str, list[str]]:
+    """Take the region; `ca_bc_` before a source of its own is the region `ca-bc`."""
+    match segments:
+        case [country, subdivision, source, *rest] if country == "ca" and subdivision in SGC_PROVINCES:
+            message = f"The region `ca_{subdivision}` has an underscore; write `ca-{subdivision}`."
+            reading.note(Code.REGION_UNDERSCORE, message, region=f"ca-{subdivision}")
+            return f"ca-{subdivision}", [source, *rest]
+        case [region, *rest]:
+            return region, rest
+    return "", []
 
 
 def _take_origin(segments: list[str], reading: Reading) -> list[str]:
@@ -198,8 +212,10 @@ def _read_variant(variant: list[str], theme: list[str], reading: Reading) -> Non
 
 
 def _words(part: str, pieces: list[str], reading: Reading) -> str:
-    """Join pieces to lower-case words between single hyphens."""
+    """Join pieces to lower-case words between single hyphens; a decimal would change its meaning by that."""
     raw = _lower(part, "-".join(pieces), reading)
+    if _DECIMAL.search(raw):
+        reading.is_complete = False
     words = re.sub(r"[^a-z0-9]+", "-", raw).strip("-")
     if words != raw:
         message = f"The {part} `{raw}` has dots, or hyphens too many; write `{words}`."

@@ -57,7 +57,7 @@ IDENTIFIERS = st.builds(
 PIECES = (
     "ca ca-bc CA statcan red deer-2024A00054808011 x-2021A000011124 2021A000011124 2021a000011124 d4c-datapkg-x "
     "orthoimagery 2021 2024-06 2026-03-19 2026-02-15-1542 20260215T1542Z 075mm index test.gdb .tif v0.1.0-beta v2 "
-    "V1.0.0 epsg3347 NAD83 a--b -"
+    "V1.0.0 epsg3347 NAD83 a--b - latest 1.5m bc"
 )
 LIKELY_TEXTS = st.one_of(
     st.lists(st.sampled_from(["", *PACKAGES, *PIECES.split()]), min_size=1, max_size=8).map("_".join),
@@ -133,6 +133,7 @@ def test_a_dataset_and_a_version_are_taken_apart_and_composed() -> None:
             "ca-on_x-2026A00053520005_d4c-datapkg-field-imagery_test_01_2026-02-15-1542-1742",
             "ca-on_x-2026A00053520005_d4c-datapkg-field-imagery_2026-02-15_1542-1742-test-01",
         ),
+        (VANCOUVER.replace("ca-bc", "ca_bc"), VANCOUVER),
         (f"{VANCOUVER}_v0.1.0-beta.pmtiles", f"{VANCOUVER}_v0.1.0-beta"),
         (f"{VANCOUVER}-epsg-3005", VANCOUVER),
         (f"{VANCOUVER}_nad83", VANCOUVER),
@@ -153,6 +154,8 @@ def test_a_known_slip_has_its_canonical_form(text: str, expected: str) -> None:
         f"{VANCOUVER}_v1.0",
         f"{VANCOUVER}_v1.0.0_index",
         f"{VANCOUVER}_vlatest",
+        VANCOUVER.replace("2022_075mm", "latest_2022_utm10"),
+        VANCOUVER.replace("075mm", "1.5m"),
         VANCOUVER.replace("orthoimagery", "satellites"),
         "",
     ],
