@@ -45,3 +45,7 @@ class SealError(PersonMustActError):
 
 class PublicationError(PersonMustActError):
     """A publication cannot go on without a person."""
+
+
+class NotAllowedError(PersonMustActError):
+    """The person lacks the permission that the act needs."""

@@ -1,0 +1,252 @@
+"""Read a release.toml: one version of one dataset described as a file beside its processing code.
+
+The shape is release-toml.schema.json (JSON Schema 2020-12); what a schema cannot say is checked after it:
+the identifier is strict, the number is SemVer without build metadata, paths are safe, keys and paths are
+unique, the box and the dates are in order. Every finding is reported at once, never only the first.
+"""
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import rfc8785
+
+from catalog import naming, paths, versions
+from catalog.errors import StewardshipError
+from releases.errors import DefinitionError
+
+SCHEMA_FILE = Path(__file__).with_name("release-toml.schema.json")
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Bilingual:
+    en: str
+    fr: str
+
+
+@dataclass(frozen=True)
+class LicenceEntry:
+    spdx_id: str
+    title: Bilingual
+    url: str
+
+
+@dataclass(frozen=True)
+class ProviderEntry:
+    name: str
+    role: str
+    url: str
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """The dataset as described; `bbox_wgs84` is west, south, east, north."""
+
+    identifier: naming.Identifier
+    title: Bilingual
+    description: Bilingual
+    attribution: Bilingual
+    keywords_en: tuple[str, ...]
+    keywords_fr: tuple[str, ...]
+    licence: LicenceEntry
+    doi_provider: str
+    bbox_wgs84: tuple[float, float, float, float]
+    footprint: str
+    starts_on: date
+    ends_on: date
+    providers: tuple[ProviderEntry, ...]
+
+
+@dataclass(frozen=True)
+class RecipeEntry:
+    repository: str
+    commit: str
+    entry_point: str
+    environment: str
+    parameters: str  # RFC 8785 JSON
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    name: str
+    url: str
+    sha256: str
+    size_bytes: int
+    media_type: str
+
+
+@dataclass(frozen=True)
+class OutputEntry:
+    path: str
+    key: str
+    role: str
+    media_type: str
+
+
+@dataclass(frozen=True)
+class PolicyEntry:
+    includes_sources: bool
+    is_confirmed: bool
+    unconfirmed_reason: Bilingual
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A whole release.toml, checked; `text` is the file verbatim."""
+
+    text: str
+    dataset: DatasetEntry
+    number: versions.VersionNumber
+    notes: Bilingual
+    recipe: RecipeEntry
+    sources: tuple[SourceEntry, ...]
+    outputs: tuple[OutputEntry, ...]
+    policy: PolicyEntry
+
+
+def read_definition(text: str) -> Definition:
+    """Parse and check a release.toml; raises DefinitionError that lists every finding."""
+    document = parse(text)
+    findings = [*schema_findings(document)] or [*meaning_findings(document)]
+    if findings:
+        lines = "\n".join(f"- {finding}" for finding in findings)
+        raise DefinitionError(
+            f"release.toml: {len(findings)} to correct, nothing was kept.\n{lines}", findings=tuple(findings)
+        )
+    return build(text, document)
+
+
+def parse(text: str) -> dict[str, Any]:
+    if len(text.encode()) > MAX_BYTES:
+        raise DefinitionError(f"release.toml: longer than {MAX_BYTES} bytes. Keep data out of it.")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"release.toml: not valid TOML, {error}. Correct that place and try again.") from error
+
+
+def schema_findings(document: dict[str, Any]) -> Iterator[str]:
+    plain = json.loads(json.dumps(document, default=str))
+    for error in sorted(VALIDATOR.iter_errors(plain), key=lambda error: error.json_path):
+        place = error.json_path.removeprefix("$.").removeprefix("$") or "the file"
+        yield f"{place}: {error.message[:300]}"
+
+
+def meaning_findings(document: dict[str, Any]) -> Iterator[str]:
+    dataset, version = document["dataset"], document["version"]
+    yield from attempt("dataset.identifier", lambda: strict_identifier(dataset["identifier"]))
+    yield from attempt("version.number", lambda: versions.parse(version["number"]))
+    yield from attempt("recipe.entry_point", lambda: paths.check_path(document["recipe"]["entry_point"]))
+    yield from attempt("recipe.environment", lambda: paths.check_path(document["recipe"]["environment"]))
+    yield from attempt("recipe.parameters", lambda: canonical(document["recipe"].get("parameters", {})))
+    yield from attempt("outputs", lambda: paths.check_paths([output["path"] for output in document["outputs"]]))
+    yield from repeated("outputs", "key", document["outputs"])
+    yield from repeated("sources", "name", document["sources"])
+    yield from box_findings(dataset["bbox"])
+    yield from time_findings(dataset["time"])
+    policy = document.get("policy", {})
+    if policy.get("confirm") is False and "unconfirmed_reason" not in policy:
+        yield "policy.confirm: false without policy.unconfirmed_reason. Say in both languages why, for the public page."
+
+
+def attempt(place: str, check: Any) -> Iterator[str]:
+    try:
+        check()
+    except StewardshipError as error:
+        yield f"{place}: {error}"
+
+
+def strict_identifier(text: str) -> naming.Identifier:
+    identifier = naming.parse(text)
+    if identifier.version is not None:
+        raise DefinitionError(f"{text!r} ends in a version. Write the version in version.number instead.")
+    return identifier
+
+
+def canonical(value: Any) -> str:
+    try:
+        return rfc8785.dumps(value).decode()
+    except rfc8785.CanonicalizationError as error:
+        raise DefinitionError(
+            f"not expressible as JSON, {error}. Use text, numbers, booleans, lists, tables."
+        ) from error
+
+
+def repeated(place: str, field: str, entries: list[dict[str, Any]]) -> Iterator[str]:
+    for value, count in Counter(entry[field] for entry in entries).items():
+        if count > 1:
+            yield f"{place}: {field} {value!r} stands {count} times. Give each its own."
+
+
+def box_findings(box: list[float]) -> Iterator[str]:
+    west, south, east, north = box
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        yield f"dataset.bbox: {box} is no box in degrees. Write west, south, east, north, longitude within ±180."
+
+
+def time_findings(time: dict[str, str]) -> Iterator[str]:
+    try:
+        start, end = (date.fromisoformat(str(time[name])) for name in ("start", "end"))
+    except ValueError as error:
+        yield f"dataset.time: {error}. Write dates like 2022-05-31."
+        return
+    if start > end:
+        yield f"dataset.time: it ends ({end}) before it starts ({start}). Exchange them."
+
+
+def bilingual(entry: dict[str, str] | None) -> Bilingual:
+    entry = entry or {"en": "", "fr": ""}
+    return Bilingual(en=entry["en"].strip(), fr=entry["fr"].strip())
+
+
+def build(text: str, document: dict[str, Any]) -> Definition:
+    recipe, policy = document["recipe"], document.get("policy", {})
+    return Definition(
+        text=text,
+        dataset=build_dataset(document["dataset"]),
+        number=versions.parse(document["version"]["number"]),
+        notes=bilingual(document["version"]["notes"]),
+        recipe=RecipeEntry(
+            repository=recipe["repository"],
+            commit=recipe["commit"],
+            entry_point=recipe["entry_point"],
+            environment=recipe["environment"],
+            parameters=canonical(recipe.get("parameters", {})),
+        ),
+        sources=tuple(SourceEntry(**source) for source in document["sources"]),
+        outputs=tuple(OutputEntry(**output) for output in document["outputs"]),
+        policy=PolicyEntry(
+            includes_sources=policy.get("include_sources", True),
+            is_confirmed=policy.get("confirm", True),
+            unconfirmed_reason=bilingual(policy.get("unconfirmed_reason")),
+        ),
+    )
+
+
+def build_dataset(entry: dict[str, Any]) -> DatasetEntry:
+    keywords = entry.get("keywords", {"en": [], "fr": []})
+    west, south, east, north = (float(degree) for degree in entry["bbox"])
+    licence = entry["licence"]
+    return DatasetEntry(
+        identifier=naming.parse(entry["identifier"]),
+        title=bilingual(entry["title"]),
+        description=bilingual(entry["description"]),
+        attribution=bilingual(entry["attribution"]),
+        keywords_en=tuple(keywords["en"]),
+        keywords_fr=tuple(keywords["fr"]),
+        licence=LicenceEntry(spdx_id=licence["id"], title=bilingual(licence["title"]), url=licence["url"]),
+        doi_provider=entry.get("doi_provider", "test"),
+        bbox_wgs84=(west, south, east, north),
+        footprint=entry.get("footprint", ""),
+        starts_on=date.fromisoformat(str(entry["time"]["start"])),
+        ends_on=date.fromisoformat(str(entry["time"]["end"])),
+        providers=tuple(ProviderEntry(one["name"], one["role"], one.get("url", "")) for one in entry["providers"]),
+    )

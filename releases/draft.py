@@ -1,0 +1,298 @@
+"""Draft a version from its release.toml."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import shapely
+from django.db import IntegrityError, transaction
+
+from catalog import naming
+from catalog.digests import digest_file
+from catalog.models import DataPackage, Dataset, Item, Licence, Provider, Version
+from catalog.storage.local import LocalStorage
+from releases import environments, repositories
+from releases.definition import DatasetEntry, Definition, SourceEntry
+from releases.errors import DefinitionError, NotDraftableError
+from releases.models import DeclaredOutput, Recipe, Release, SourceFile
+from releases.people import require_permission
+
+MAX_FOOTPRINT_POINTS = 20_000
+
+
+def draft_release(
+    definition: Definition,
+    *,
+    by: Any,
+    offered: Mapping[str, Path],
+    storage: LocalStorage,
+    now: datetime,
+) -> Release:
+    """Create the draft Version and its Release; `offered` are source files by name that are not kept yet.
+
+    Everything is checked and the sources are kept before the first row is written; a refusal leaves no row.
+    Raises NotAllowedError; NotDraftableError (the version exists, a source is absent or differs, the DOI
+    provider is not to be had); DefinitionError (footprint); RepositoryError; EnvironmentDefinitionError.
+    """
+    require_permission(by, "draft")
+    refuse_existing(definition)
+    footprint = check_recipe(definition)
+    keep_sources(definition, offered, storage)
+    try:
+        with transaction.atomic():
+            return write_rows(definition, footprint, by=by, now=now)
+    except IntegrityError as error:
+        raise NotDraftableError(
+            f"{named(definition)}: somebody else drafted it just now. Open that draft and edit it."
+        ) from error
+
+
+def named(definition: Definition) -> str:
+    return f"{naming.compose(definition.dataset.identifier)} {definition.number.shown}"
+
+
+def refuse_existing(definition: Definition) -> None:
+    identifier = naming.compose(definition.dataset.identifier)
+    version = Version.objects.filter(dataset__identifier=identifier, number=str(definition.number)).first()
+    if version is not None:
+        raise NotDraftableError(
+            f"{version}: exists already ({version.release.get_state_display()}). "
+            "Edit that draft, or write the next number in version.number.",
+            version=str(version),
+        )
+    provider = definition.dataset.doi_provider
+    if provider != Dataset.DoiProvider.TEST:
+        raise NotDraftableError(
+            f"{identifier}: DOIs from {provider} cannot be reserved by this installation yet. "
+            'Write doi_provider = "test".',
+            provider=provider,
+        )
+
+
+def check_recipe(definition: Definition) -> bytes:
+    """Read what the repository must hold at that commit; gives the footprint as WKB."""
+    recipe = definition.recipe
+    repositories.snapshot(recipe.repository, recipe.commit)
+    repositories.read_text(recipe.repository, recipe.commit, recipe.entry_point)
+    environments.check_lock(repositories.read_text(recipe.repository, recipe.commit, recipe.environment))
+    west, south, east, north = definition.dataset.bbox_wgs84
+    if not definition.dataset.footprint:
+        return bytes(shapely.to_wkb(shapely.box(west, south, east, north)))
+    text = repositories.read_text(recipe.repository, recipe.commit, definition.dataset.footprint)
+    return read_footprint(text, definition.dataset)
+
+
+def read_footprint(text: str, dataset: DatasetEntry) -> bytes:
+    """Turn a GeoJSON geometry into WKB; raises DefinitionError unless it is valid and inside the box."""
+    try:
+        shape = shapely.from_geojson(json.dumps(json.loads(text)))
+    except (ValueError, shapely.errors.ShapelyError) as error:
+        raise refuse_footprint(dataset, "is no GeoJSON geometry") from error
+    if shape.is_empty or not shape.is_valid:
+        raise refuse_footprint(dataset, f"is not valid ({shapely.is_valid_reason(shape)})")
+    if shapely.get_num_coordinates(shape) > MAX_FOOTPRINT_POINTS:
+        raise refuse_footprint(dataset, f"has more than {MAX_FOOTPRINT_POINTS} points; simplify it")
+    west, south, east, north = dataset.bbox_wgs84
+    if not shapely.box(west, south, east, north).buffer(1e-6).covers(shape):
+        raise refuse_footprint(dataset, f"leaves dataset.bbox; its own box is {[round(b, 4) for b in shape.bounds]}")
+    return bytes(shapely.to_wkb(shape))
+
+
+def refuse_footprint(dataset: DatasetEntry, finding: str) -> DefinitionError:
+    return DefinitionError(
+        f"dataset.footprint: {dataset.footprint} {finding}. Correct it in the repository and name the new commit."
+    )
+
+
+def storage_key(definition: Definition, source: SourceEntry) -> str:
+    """Where an upstream file is kept; the digest keeps two files of one name apart."""
+    identifier = definition.dataset.identifier
+    return f"{identifier.package}/archive/{naming.compose(identifier)}/{source.sha256}/{source.name}"
+
+
+def keep_sources(definition: Definition, offered: Mapping[str, Path], storage: LocalStorage) -> None:
+    """Check every source first, then copy those that are new into our own storage."""
+    absent = [
+        source for source in definition.sources if storage.size(storage_key(definition, source)) != source.size_bytes
+    ]
+    for source in absent:
+        check_source(source, offered.get(source.name))
+    for source in absent:
+        path = offered[source.name]
+        storage.write(
+            storage_key(definition, source), source.size_bytes, lambda start, path=path: blocks(path, start)
+        )
+
+
+def blocks(path: Path, start: int) -> Any:
+    with path.open("rb") as file:
+        file.seek(start)
+        while block := file.read(1 << 20):
+            yield block
+
+
+def check_source(source: SourceEntry, path: Path | None) -> None:
+    if path is None or not path.is_file():
+        raise NotDraftableError(
+            f"Source {source.name}: not kept here, and no file of that name came along. "
+            f"Put it beside release.toml or upload it with the draft (sha256 {source.sha256}).",
+            source=source.name,
+        )
+    digests = digest_file(path)
+    if digests.sha256 != source.sha256:
+        raise NotDraftableError(
+            f"Source {source.name}: its sha256 is {digests.sha256} ({digests.size_bytes} bytes), release.toml says "
+            f"{source.sha256} ({source.size_bytes} bytes). Fetch the file again or correct release.toml.",
+            source=source.name,
+        )
+    if digests.size_bytes != source.size_bytes:
+        raise NotDraftableError(
+            f"Source {source.name}: it has {digests.size_bytes} bytes, release.toml says {source.size_bytes}. "
+            "Correct size_bytes.",
+            source=source.name,
+        )
+
+
+def write_rows(definition: Definition, footprint: bytes, *, by: Any, now: datetime) -> Release:
+    number = definition.number
+    version = Version.objects.create(
+        dataset=dataset_row(definition, now=now),
+        number=str(number),
+        major=number.major,
+        minor=number.minor,
+        patch=number.patch,
+        prerelease=number.prerelease,
+        precedence=number.precedence,
+        notes_en=definition.notes.en,
+        notes_fr=definition.notes.fr,
+    )
+    release = Release.objects.create(version=version, author=by, created_at=now, **release_columns(definition))
+    write_parts(release, definition, footprint, now=now)
+    return release
+
+
+def release_columns(definition: Definition) -> dict[str, Any]:
+    return {
+        "definition": definition.text,
+        "is_confirmed": definition.policy.is_confirmed,
+        "unconfirmed_reason_en": definition.policy.unconfirmed_reason.en,
+        "unconfirmed_reason_fr": definition.policy.unconfirmed_reason.fr,
+        "includes_sources": definition.policy.includes_sources,
+    }
+
+
+def write_parts(release: Release, definition: Definition, footprint: bytes, *, now: datetime) -> None:
+    """Write the rows that hang on a Release; an edit deletes them and writes them again."""
+    recipe = definition.recipe
+    Recipe.objects.create(
+        release=release,
+        repository=recipe.repository,
+        commit=recipe.commit,
+        entry_point=recipe.entry_point,
+        environment=recipe.environment,
+        parameters=recipe.parameters,
+    )
+    DeclaredOutput.objects.bulk_create(
+        DeclaredOutput(release=release, path=one.path, key=one.key, role=one.role, media_type=one.media_type)
+        for one in definition.outputs
+    )
+    SourceFile.objects.bulk_create(
+        SourceFile(
+            release=release,
+            name=one.name,
+            url=one.url,
+            size_bytes=one.size_bytes,
+            sha256=one.sha256,
+            media_type=one.media_type,
+            storage_key=storage_key(definition, one),
+            stored_at=now,
+        )
+        for one in definition.sources
+    )
+    write_item(release.version, definition.dataset, footprint)
+
+
+def write_item(version: Version, dataset: DatasetEntry, footprint: bytes) -> Item:
+    west, south, east, north = dataset.bbox_wgs84
+    return Item.objects.create(
+        version=version,
+        item_id=f"{version.dataset.identifier}_{version.shown}",
+        footprint_wkb=footprint,
+        west=west,
+        south=south,
+        east=east,
+        north=north,
+        starts_at=start_of(dataset.starts_on),
+        ends_at=start_of(dataset.ends_on),
+    )
+
+
+def start_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def dataset_row(definition: Definition, *, now: datetime) -> Dataset:
+    """Find the dataset or create it; a public one keeps its description until this version is published."""
+    identifier = definition.dataset.identifier
+    dataset = Dataset.objects.filter(identifier=naming.compose(identifier)).first()
+    if dataset is not None:
+        refuse_other_provider(dataset, definition)
+        if not Version.objects.public().filter(dataset=dataset).exists():
+            describe(dataset, definition.dataset)
+        return dataset
+    package, _ = DataPackage.objects.get_or_create(
+        slug=identifier.package, defaults={"title_en": identifier.package, "title_fr": identifier.package}
+    )
+    dataset = Dataset(
+        identifier=naming.compose(identifier),
+        region=identifier.region,
+        source=identifier.source,
+        dguid=identifier.dguid,
+        vintage=identifier.vintage,
+        variant=identifier.variant,
+        package=package,
+        doi_provider=definition.dataset.doi_provider,
+        created_at=now,
+    )
+    return describe(dataset, definition.dataset)
+
+
+def refuse_other_provider(dataset: Dataset, definition: Definition) -> None:
+    if dataset.doi_provider != definition.dataset.doi_provider:
+        raise NotDraftableError(
+            f"{dataset}: its DOIs come from {dataset.doi_provider} since the first release. "
+            f'Write doi_provider = "{dataset.doi_provider}".'
+        )
+
+
+def describe(dataset: Dataset, entry: DatasetEntry) -> Dataset:
+    """Bring the descriptive columns of a dataset to what a definition says, and save it."""
+    dataset.title_en, dataset.title_fr = entry.title.en, entry.title.fr
+    dataset.description_en, dataset.description_fr = entry.description.en, entry.description.fr
+    dataset.attribution_en, dataset.attribution_fr = entry.attribution.en, entry.attribution.fr
+    dataset.keywords_en = "\n".join(entry.keywords_en)
+    dataset.keywords_fr = "\n".join(entry.keywords_fr)
+    dataset.licence = licence_row(entry)
+    dataset.west, dataset.south, dataset.east, dataset.north = entry.bbox_wgs84
+    dataset.starts_on, dataset.ends_on = entry.starts_on, entry.ends_on
+    dataset.save()
+    dataset.providers.all().delete()
+    Provider.objects.bulk_create(
+        Provider(dataset=dataset, name=one.name, role=one.role, url=one.url) for one in entry.providers
+    )
+    return dataset
+
+
+def licence_row(entry: DatasetEntry) -> Licence:
+    """Find the licence by its id; the first release that names it writes its title and address."""
+    licence, _ = Licence.objects.get_or_create(
+        spdx_id=entry.licence.spdx_id,
+        defaults={
+            "title_en": entry.licence.title.en,
+            "title_fr": entry.licence.title.fr,
+            "url": entry.licence.url,
+        },
+    )
+    return licence

@@ -1,0 +1,158 @@
+"""Seal the reviewed bytes: copy them into our own storage, compare digests, write the Asset rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from django.db import transaction
+from django.utils import timezone
+
+from catalog.digests import Digester, FileDigests
+from catalog.models import Asset, Item, PieceTable, Version
+from catalog.storage.connect import own_storage
+from catalog.storage.local import LocalStorage
+from releases.build import output_path
+from releases.errors import SealError
+from releases.jobs.context import StepContext
+from releases.jobs.registry import StepSpec
+from releases.models import DeclaredOutput, Release, SourceFile
+from releases.review import reviewed_build
+
+BLOCK_BYTES = 1 << 20
+
+
+def storage_key(version: Version, path: str) -> str:
+    """Where an Asset lies in our storage, and under the same key on every mirror."""
+    dataset = version.dataset
+    return f"{dataset.package.slug}/processed/{dataset.identifier}/{version.shown}/{path}"
+
+
+def seal_file(
+    item: Item,
+    *,
+    key: str,
+    role: str,
+    path: str,
+    media_type: str,
+    source: Path,
+    expected_sha256: str | None,
+    storage: LocalStorage,
+    now: datetime,
+    progress: Callable[[int], None] | None = None,
+) -> Asset:
+    """Copy `source` into storage while hashing it, and write its Asset. Safe to run twice.
+
+    Raises SealError if the bytes have not the expected sha256; the copy is then removed.
+    """
+    sealed = item.assets.filter(path=path).first()
+    if sealed is not None:
+        return sealed
+    target = storage_key(item.version, path)
+    digests = copy(source, target, storage, progress)
+    if expected_sha256 is not None and digests.sha256 != expected_sha256:
+        storage.delete(target)
+        raise SealError(
+            f"{path}: its sha256 is {digests.sha256} now, {expected_sha256} was reviewed. "
+            "The build folder was changed; stop this publication and build again.",
+            path=path,
+        )
+    with transaction.atomic():
+        return write_rows(
+            Asset(
+                item=item,
+                key=key,
+                role=role,
+                path=path,
+                media_type=media_type,
+                size_bytes=digests.size_bytes,
+                sha256=digests.sha256,
+                sha1=digests.sha1,
+                md5=digests.md5,
+                storage_key=target,
+                sealed_at=now,
+            ),
+            digests,
+        )
+
+
+def write_rows(asset: Asset, digests: FileDigests) -> Asset:
+    asset.save(force_insert=True)
+    if digests.pieces is not None:
+        PieceTable.objects.create(
+            asset=asset,
+            piece_length=digests.pieces.piece_length,
+            v1=digests.pieces.v1,
+            v2_root=digests.pieces.v2_root,
+            v2_layer=digests.pieces.v2_layer,
+        )
+    return asset
+
+
+def copy(source: Path, target: str, storage: LocalStorage, progress: Callable[[int], None] | None) -> FileDigests:
+    """Copy a file into storage and hash the same pass; a copy that stopped half-way goes on at its length."""
+    size_bytes = source.stat().st_size
+    digester = Digester(size_bytes)
+
+    def hashed(start: int) -> Iterator[bytes]:
+        position = 0
+        with source.open("rb") as file:
+            while block := file.read(min(BLOCK_BYTES, start - position) if position < start else BLOCK_BYTES):
+                digester.update(block)
+                position += len(block)
+                if position > start:
+                    yield block
+
+    storage.write(target, size_bytes, hashed, progress=progress)
+    return digester.finish()
+
+
+def expand_seal(release_id: int) -> Sequence[StepSpec]:
+    release = Release.objects.get(pk=release_id)
+    outputs = [StepSpec("releases.seal.seal_output", one.pk, one.path) for one in release.outputs.all()]
+    if not release.includes_sources:
+        return outputs
+    return outputs + [StepSpec("releases.seal.seal_source", one.pk, one.name) for one in release.sources.all()]
+
+
+def seal_output(step: StepContext, output_id: int) -> None:
+    """Seal one declared output from the first of the two equal builds."""
+    output = DeclaredOutput.objects.select_related("release__version__dataset__package").get(pk=output_id)
+    build = reviewed_build(output.release)
+    built = build.outputs.get(path=output.path)
+    step.progress(total_bytes=built.size_bytes)
+    seal_file(
+        version_item(output.release),
+        key=output.key,
+        role=output.role,
+        path=output.path,
+        media_type=output.media_type,
+        source=output_path(build, output.path),
+        expected_sha256=built.sha256,
+        storage=own_storage(),
+        now=timezone.now(),
+        progress=lambda done: step.progress(done_bytes=done),
+    )
+
+
+def seal_source(step: StepContext, source_id: int) -> None:
+    """Seal one upstream file beside the data, so that a rebuild needs no other server."""
+    source = SourceFile.objects.select_related("release__version__dataset__package").get(pk=source_id)
+    storage = own_storage()
+    position = source.release.sources.filter(name__lt=source.name).count()
+    step.progress(total_bytes=source.size_bytes)
+    seal_file(
+        version_item(source.release),
+        key="source" if position == 0 else f"source-{position + 1}",
+        role=Asset.Role.SOURCE,
+        path=f"sources/{source.name}",
+        media_type=source.media_type,
+        source=storage.path(source.storage_key),
+        expected_sha256=source.sha256,
+        storage=storage,
+        now=timezone.now(),
+        progress=lambda done: step.progress(done_bytes=done),
+    )
+
+
+def version_item(release: Release) -> Item:
+    return release.version.items.select_related("version__dataset__package").get(tile="")
