@@ -9,7 +9,11 @@ COMMITTED_AT = "2026-11-01T00:00:00+00:00"
 IDENTITY = {
     f"GIT_{role}_{field}": value
     for role in ("AUTHOR", "COMMITTER")
-    for field, value in (("NAME", "Data for Canada"), ("EMAIL", "examples@dataforcanada.example"), ("DATE", COMMITTED_AT))
+    for field, value in (
+        ("NAME", "Data for Canada"),
+        ("EMAIL", "examples@dataforcanada.example"),
+        ("DATE", COMMITTED_AT),
+    )
 }
 
 

@@ -102,6 +102,9 @@ DFC_BUILDS_DIR = DFC_DATA_DIR / "builds"
 DFC_ENVIRONMENTS_DIR = DFC_DATA_DIR / "environments"
 DFC_PORT = read_int("DFC_PORT", 8000, at_least=1)
 DFC_SITE_URL = read_site_url()
+DFC_MIRROR_URL = env.str("DFC_MIRROR_URL", "http://127.0.0.1:8001").rstrip(
+    "/"
+)  # where ./run serves the demo's mirrors
 DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
 DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
 DFC_EXAMPLES_DIR = ROOT / "examples"

@@ -24,6 +24,7 @@ from releases.errors import DefinitionError
 SCHEMA_FILE = Path(__file__).with_name("release-toml.schema.json")
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
 MAX_BYTES = 1_000_000
+LONGITUDE, LATITUDE = 180, 90
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def meaning_findings(document: dict[str, Any]) -> Iterator[str]:
     yield from time_findings(dataset["time"])
     policy = document.get("policy", {})
     if policy.get("confirm") is False and "unconfirmed_reason" not in policy:
-        yield "policy.confirm: false without policy.unconfirmed_reason. Say in both languages why, for the public page."
+        yield "policy.confirm: false without policy.unconfirmed_reason. Say why in both languages; the page shows it."
 
 
 def attempt(place: str, check: Any) -> Iterator[str]:
@@ -188,7 +189,7 @@ def repeated(place: str, field: str, entries: list[dict[str, Any]]) -> Iterator[
 
 def box_findings(box: list[float]) -> Iterator[str]:
     west, south, east, north = box
-    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+    if not (abs(west) <= LONGITUDE and abs(east) <= LONGITUDE and -LATITUDE <= south <= north <= LATITUDE):
         yield f"dataset.bbox: {box} is no box in degrees. Write west, south, east, north, longitude within ±180."
 
 

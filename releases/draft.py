@@ -1,8 +1,9 @@
 """Draft a version from its release.toml."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,7 @@ def draft_release(
     Raises NotAllowedError; NotDraftableError (the version exists, a source is absent or differs, the DOI
     provider is not to be had); DefinitionError (footprint); RepositoryError; EnvironmentDefinitionError.
     """
-    require_permission(by, "draft")
-    refuse_existing(definition)
-    footprint = check_recipe(definition)
+    footprint = check_draft(definition, by=by, offered=offered, storage=storage)
     keep_sources(definition, offered, storage)
     try:
         with transaction.atomic():
@@ -47,6 +46,15 @@ def draft_release(
         raise NotDraftableError(
             f"{named(definition)}: somebody else drafted it just now. Open that draft and edit it."
         ) from error
+
+
+def check_draft(definition: Definition, *, by: Any, offered: Mapping[str, Path], storage: LocalStorage) -> bytes:
+    """Refuse what `draft_release` would refuse and write nothing; gives the footprint as WKB."""
+    require_permission(by, "draft")
+    refuse_existing(definition)
+    footprint = check_recipe(definition)
+    check_sources(definition, offered, storage)
+    return footprint
 
 
 def named(definition: Definition) -> str:
@@ -112,21 +120,24 @@ def storage_key(definition: Definition, source: SourceEntry) -> str:
     return f"{identifier.package}/archive/{naming.compose(identifier)}/{source.sha256}/{source.name}"
 
 
-def keep_sources(definition: Definition, offered: Mapping[str, Path], storage: LocalStorage) -> None:
-    """Check every source first, then copy those that are new into our own storage."""
-    absent = [
-        source for source in definition.sources if storage.size(storage_key(definition, source)) != source.size_bytes
-    ]
-    for source in absent:
+def absent_sources(definition: Definition, storage: LocalStorage) -> list[SourceEntry]:
+    return [one for one in definition.sources if storage.size(storage_key(definition, one)) != one.size_bytes]
+
+
+def check_sources(definition: Definition, offered: Mapping[str, Path], storage: LocalStorage) -> None:
+    """Raise NotDraftableError unless every source is kept already or offered with the right bytes."""
+    for source in absent_sources(definition, storage):
         check_source(source, offered.get(source.name))
-    for source in absent:
-        path = offered[source.name]
-        storage.write(
-            storage_key(definition, source), source.size_bytes, lambda start, path=path: blocks(path, start)
-        )
 
 
-def blocks(path: Path, start: int) -> Any:
+def keep_sources(definition: Definition, offered: Mapping[str, Path], storage: LocalStorage) -> None:
+    """Copy the sources that are new, and were checked, into our own storage."""
+    for source in absent_sources(definition, storage):
+        read = partial(blocks, offered[source.name])
+        storage.write(storage_key(definition, source), source.size_bytes, read)
+
+
+def blocks(path: Path, start: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(start)
         while block := file.read(1 << 20):

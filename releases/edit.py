@@ -36,6 +36,7 @@ def edit_release(
     refuse_other_version(release, definition)
     refuse_state(release)
     footprint = draft.check_recipe(definition)
+    draft.check_sources(definition, offered, storage)
     draft.keep_sources(definition, offered, storage)
     with transaction.atomic():
         return_to_draft(release, by=by, channel=channel, now=now, **draft.release_columns(definition))

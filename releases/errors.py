@@ -49,3 +49,7 @@ class PublicationError(PersonMustActError):
 
 class NotAllowedError(PersonMustActError):
     """The person lacks the permission that the act needs."""
+
+
+class ReleaseUnknownError(PersonMustActError):
+    """No release has that identifier and number."""
