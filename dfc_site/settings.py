@@ -109,6 +109,7 @@ DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
 DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
 DFC_EXAMPLES_DIR = ROOT / "examples"
 DFC_TEST_DOI_PREFIX = "10.5072"
+DFC_SEED_LISTEN = env.str("DFC_SEED_LISTEN", "127.0.0.1:6881")
 
 # The durable engine (seconds). Tests set them far lower.
 DFC_LEASE_S = read_seconds("DFC_LEASE_S", 30)
@@ -222,8 +223,8 @@ Q_CLUSTER = {
     "orm": "default",
     "workers": DFC_WORKERS,
     "queue_limit": DFC_WORKERS,
-    "timeout": 3600,
-    "retry": 4000,
+    "timeout": 86_400,  # leases decide long before
+    "retry": 90_000,
     "max_attempts": 3,
     "ack_failures": True,
     "save_limit": -1,

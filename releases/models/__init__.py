@@ -1,5 +1,5 @@
 from releases.models.build import Build, BuildOutput, Manifest
-from releases.models.jobs import Effect, Job, Step
+from releases.models.jobs import Effect, Job, Step, StepEvent
 from releases.models.release import (
     Approval,
     DeclaredOutput,
@@ -23,5 +23,6 @@ __all__ = [
     "ReleaseQuerySet",
     "SourceFile",
     "Step",
+    "StepEvent",
     "Transition",
 ]

@@ -1,5 +1,6 @@
 """The rows of the durable engine. They are the truth; queue messages are only hints."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -122,3 +123,28 @@ class Effect(models.Model):
 
     def __str__(self) -> str:
         return f"{self.step} · {self.name}"
+
+
+class StepEvent(models.Model):
+    """What happened to a step or a whole job: a failed attempt, or a person's button. Append-only."""
+
+    class Kind(models.TextChoices):
+        FAILED = "failed", _("Attempt failed")
+        RETRIED = "retried", _("Retried by a person")
+        SKIPPED = "skipped", _("Skipped by a person")
+        STOPPED = "stopped", _("Stopped by a person")
+        RESUMED = "resumed", _("Resumed by a person")
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
+    step = models.ForeignKey(Step, models.CASCADE, null=True, blank=True, related_name="events")
+    kind = models.CharField(max_length=7, choices=Kind)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    reason = models.TextField(blank=True)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.step or self.job}: {self.get_kind_display()}"

@@ -1,0 +1,113 @@
+"""What people can do to jobs: retry, skip with a reason, stop, go on. Each is one compare-and-set with its event."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from releases.jobs import registry
+from releases.jobs.advance import MOVING, advance, lock_job, note
+from releases.jobs.clock import clock
+from releases.jobs.errors import JobRefusedError
+from releases.jobs.wake import wake_all
+from releases.models import Job, Step, StepEvent
+
+SHORTEST_REASON = 10
+
+
+def retry(step: Step, *, by: Any) -> None:
+    """Let a failed step, or one that waits for its next try, run now with fresh attempts.
+
+    Raises JobRefusedError for a step in any other state.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        job = lock_job(step.job_id)
+        moved = Step.objects.filter(
+            pk=step.pk,
+            state__in=[Step.State.FAILED, Step.State.DUE],
+            job__state__in=[Job.State.OPEN, Job.State.FAILED],
+        ).update(state=Step.State.DUE, attempts=0, due_at=now, woken_at=now, ended_at=None)
+        if not moved:
+            raise refused(step, "can be retried only after it failed")
+        Job.objects.filter(pk=job.pk).update(state=Job.State.OPEN, ended_at=None)
+        note(step, StepEvent.Kind.RETRIED, by=by)
+        wake_all([step.pk])
+
+
+def skip(step: Step, *, by: Any, reason: str) -> None:
+    """Leave a step out, with a reason that stays in the history.
+
+    Raises JobRefusedError for a short reason, and for a step that runs, is done or is skipped already.
+    """
+    reason = reason.strip()
+    if len(reason) < SHORTEST_REASON:
+        raise JobRefusedError(f"{step.label}: say in at least {SHORTEST_REASON} characters why it is left out.")
+    with transaction.atomic():
+        lock_job(step.job_id)
+        moved = Step.objects.filter(
+            pk=step.pk,
+            state__in=[Step.State.FAILED, Step.State.DUE, Step.State.AWAITING],
+            job__state__in=[Job.State.OPEN, Job.State.FAILED],
+        ).update(state=Step.State.SKIPPED, skip_reason=reason, fence=F("fence") + 1, ended_at=clock.now())
+        if not moved:
+            raise refused(step, "can be skipped only while it waits or after it failed")
+        Job.objects.filter(pk=step.job_id).update(state=Job.State.OPEN, ended_at=None)
+        note(step, StepEvent.Kind.SKIPPED, reason, by)
+        advance(step.job_id)
+
+
+def cancel(job: Job, *, by: Any) -> None:
+    """Stop a job: what runs stops at its next write, what waits is not begun.
+
+    Raises JobRefusedError for a job that has ended well or was stopped already.
+    """
+    with transaction.atomic():
+        found = lock_job(job.pk)
+        if found.state not in (Job.State.OPEN, Job.State.FAILED):
+            raise JobRefusedError(f"{job.key}: it is {found.get_state_display().lower()}; there is nothing to stop.")
+        Job.objects.filter(pk=job.pk).update(state=Job.State.CANCELLED, ended_at=clock.now())
+        job.steps.filter(state__in=MOVING).update(
+            state=Step.State.CANCELLED, lease_until_at=None, fence=F("fence") + 1, ended_at=clock.now()
+        )
+        note_job(job, StepEvent.Kind.STOPPED, by)
+        on_cancelled = registry.pipeline(job.pipeline).on_cancelled
+        if on_cancelled is not None:
+            on_cancelled(job.subject)
+    wake_waiting(job)
+
+
+def resume(job: Job, *, by: Any) -> None:
+    """Let a stopped job go on where it was; raises JobRefusedError for any other, or where stopping undid it."""
+    if registry.pipeline(job.pipeline).on_cancelled is not None:
+        raise JobRefusedError(f"{job.key}: stopping it gave its release back. Start it anew from there.")
+    now = clock.now()
+    with transaction.atomic():
+        found = lock_job(job.pk)
+        if found.state != Job.State.CANCELLED:
+            raise JobRefusedError(f"{job.key}: it is {found.get_state_display().lower()}, not stopped.")
+        Job.objects.filter(pk=job.pk).update(state=Job.State.OPEN, ended_at=None)
+        stopped = job.steps.filter(state=Step.State.CANCELLED)
+        woken = list(stopped.values_list("pk", flat=True))
+        stopped.update(state=Step.State.DUE, attempts=0, due_at=now, woken_at=now, ended_at=None, awaits=None)
+        note_job(job, StepEvent.Kind.RESUMED, by)
+        wake_all(woken)
+        advance(job.pk)
+
+
+def wake_waiting(job: Job) -> None:
+    """Let the steps that wait for a stopped job find out, so that they can say so."""
+    now = clock.now()
+    waiting = Step.objects.filter(awaits=job, state=Step.State.AWAITING)
+    woken = list(waiting.values_list("pk", flat=True))
+    waiting.update(state=Step.State.DUE, due_at=now, woken_at=now)
+    wake_all(woken)
+
+
+def note_job(job: Job, kind: str, by: Any) -> None:
+    StepEvent.objects.create(job=job, kind=kind, by=by, at=clock.now())
+
+
+def refused(step: Step, rule: str) -> JobRefusedError:
+    step.refresh_from_db()
+    return JobRefusedError(f"{step.label}: it is {step.get_state_display().lower()}; it {rule}.")
