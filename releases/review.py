@@ -1,6 +1,7 @@
 """What an approval is bound to: the reviewed digest."""
 
 import hashlib
+from typing import Any
 
 import rfc8785
 
@@ -26,7 +27,7 @@ def reviewed_digest(release: Release) -> str:
     return hashlib.sha256(rfc8785.dumps(reviewed_document(release))).hexdigest()
 
 
-def reviewed_document(release: Release) -> dict[str, object]:
+def reviewed_document(release: Release) -> dict[str, Any]:
     build = reviewed_build(release)
     definition = read_definition(release.definition)
     return {
@@ -48,7 +49,7 @@ def reviewed_document(release: Release) -> dict[str, object]:
     }
 
 
-def metadata(definition: Definition, language: str) -> dict[str, object]:
+def metadata(definition: Definition, language: str) -> dict[str, Any]:
     """Give the descriptive texts of a definition in one language, with what has none."""
     dataset = definition.dataset
 

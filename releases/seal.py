@@ -48,7 +48,7 @@ def seal_file(
     if sealed is not None:
         return sealed
     target = storage_key(item.version, path)
-    digests = copy(source, target, storage, progress)
+    digests = copy(source, target, storage, tag=(expected_sha256 or "")[:16], progress=progress)
     if expected_sha256 is not None and digests.sha256 != expected_sha256:
         storage.delete(target)
         raise SealError(
@@ -88,7 +88,9 @@ def write_rows(asset: Asset, digests: FileDigests) -> Asset:
     return asset
 
 
-def copy(source: Path, target: str, storage: LocalStorage, progress: Callable[[int], None] | None) -> FileDigests:
+def copy(
+    source: Path, target: str, storage: LocalStorage, *, tag: str, progress: Callable[[int], None] | None
+) -> FileDigests:
     """Copy a file into storage and hash the same pass; a copy that stopped half-way goes on at its length."""
     size_bytes = source.stat().st_size
     digester = Digester(size_bytes)
@@ -102,7 +104,7 @@ def copy(source: Path, target: str, storage: LocalStorage, progress: Callable[[i
                 if position > start:
                     yield block
 
-    storage.write(target, size_bytes, hashed, progress=progress)
+    storage.write(target, size_bytes, hashed, tag=tag, progress=progress)
     return digester.finish()
 
 

@@ -18,7 +18,7 @@ WRONG = [
     ("version in the identifier", '-50m"\ntitle', '-50m_v1.0.0"\ntitle', "version.number"),
     ("build metadata", 'number = "0.1.0-beta"', 'number = "0.1.0+build"', "version.number"),
     ("number called latest", 'number = "0.1.0-beta"', 'number = "latest"', "version.number"),
-    ("short commit", 'commit = "dfb1cee0', 'commit = "', "recipe.commit"),
+    ("short commit", 'commit = "b3f65cc0', 'commit = "', "recipe.commit"),
     ("path with ..", 'entry_point = "build.py"', 'entry_point = "../build.py"', "recipe.entry_point"),
     ("absolute path", 'environment = "requirements.lock"', 'environment = "/etc/passwd"', "recipe.environment"),
     ("reserved suffix", '_v0.1.0-beta.csv"\nkey', '_v0.1.0-beta.torrent"\nkey', "outputs"),

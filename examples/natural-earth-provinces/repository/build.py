@@ -15,8 +15,19 @@ from pathlib import Path
 
 # Statistics Canada, Standard Geographical Classification 2021: ISO 3166-2 code, PRUID.
 PRUIDS = {
-    "CA-NL": "10", "CA-PE": "11", "CA-NS": "12", "CA-NB": "13", "CA-QC": "24", "CA-ON": "35", "CA-MB": "46",
-    "CA-SK": "47", "CA-AB": "48", "CA-BC": "59", "CA-YT": "60", "CA-NT": "61", "CA-NU": "62",
+    "CA-NL": "10",
+    "CA-PE": "11",
+    "CA-NS": "12",
+    "CA-NB": "13",
+    "CA-QC": "24",
+    "CA-ON": "35",
+    "CA-MB": "46",
+    "CA-SK": "47",
+    "CA-AB": "48",
+    "CA-BC": "59",
+    "CA-YT": "60",
+    "CA-NT": "61",
+    "CA-NU": "62",
 }
 TYPES_FR = {"Province": "Province", "Territory": "Territoire"}
 FIELDS = ("dguid", "pruid", "iso_3166_2", "name_en", "name_fr", "type_en", "type_fr", "wikidata")
@@ -48,8 +59,14 @@ def describe(feature: dict) -> dict:
     found = feature["properties"]
     pruid = PRUIDS[found["iso_3166_2"]]
     values = (
-        f"2021A0002{pruid}", pruid, found["iso_3166_2"], found["name_en"], found["name_fr"],
-        found["type_en"], TYPES_FR[found["type_en"]], found["wikidataid"],
+        f"2021A0002{pruid}",
+        pruid,
+        found["iso_3166_2"],
+        found["name_en"],
+        found["name_fr"],
+        found["type_en"],
+        TYPES_FR[found["type_en"]],
+        found["wikidataid"],
     )
     return {"type": "Feature", "properties": dict(zip(FIELDS, values, strict=True)), "geometry": feature["geometry"]}
 
@@ -90,8 +107,8 @@ def wkb(geometry: dict) -> bytes:
 
 def write_parquet(features: list[dict], target: Path) -> None:
     """GeoParquet 1.1 with a bbox covering; longitude before latitude, OGC:CRS84."""
-    import pyarrow
-    import pyarrow.parquet
+    import pyarrow as pa
+    from pyarrow import parquet
 
     boxes = [box(one["geometry"]) for one in features]
     corners = ("xmin", "ymin", "xmax", "ymax")
@@ -110,9 +127,9 @@ def write_parquet(features: list[dict], target: Path) -> None:
     }
     columns = {name: [one["properties"][name] for one in features] for name in FIELDS}
     columns["bbox"] = [dict(zip(corners, one, strict=True)) for one in boxes]
-    columns["geometry"] = pyarrow.array([wkb(one["geometry"]) for one in features], pyarrow.binary())
-    table = pyarrow.table(columns).replace_schema_metadata({"geo": json.dumps(geo, separators=(",", ":"))})
-    pyarrow.parquet.write_table(table, target, compression="zstd")
+    columns["geometry"] = pa.array([wkb(one["geometry"]) for one in features], pa.binary())
+    table = pa.table(columns).replace_schema_metadata({"geo": json.dumps(geo, separators=(",", ":"))})
+    parquet.write_table(table, target, compression="zstd")
 
 
 WRITERS = {"geojson": write_geojson, "csv": write_csv, "parquet": write_parquet}

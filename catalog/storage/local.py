@@ -1,0 +1,46 @@
+"""Our own storage as a directory of this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from catalog.storage.files import OpenAt, Progress, locate, read_file, write_file
+
+
+class LocalStorage:
+    """Files by key under one root. Keys are POSIX paths without a leading slash."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, key: str) -> Path:
+        """Give where a key lies; raises StorageKeyError for one that would leave the root."""
+        return locate(self.root, key)
+
+    def size(self, key: str) -> int | None:
+        """Give the bytes of a whole file, None if there is none."""
+        path = self.path(key)
+        return path.stat().st_size if path.is_file() else None
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Give a file's bytes from `start`, at most `length`; FileNotFoundError if absent."""
+        return read_file(self.path(key), start, length)
+
+    def write(
+        self, key: str, size_bytes: int, open_at: OpenAt, *, tag: str = "", progress: Progress | None = None
+    ) -> None:
+        """Write a file whole or not at all, going on where a write of the same `tag` stopped.
+
+        Raises SourceLengthError when the source gives other than `size_bytes`, FileBusyError while another
+        process writes the same file.
+        """
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_file(target, size_bytes, open_at, tag=tag, progress=progress)
+
+    def write_bytes(self, key: str, content: bytes) -> None:
+        """Write a small file whole."""
+        self.write(key, len(content), lambda start: iter([content[start:]] if content[start:] else []))
+
+    def delete(self, key: str) -> None:
+        """Remove a file; nothing happens if there is none."""
+        self.path(key).unlink(missing_ok=True)

@@ -1,0 +1,165 @@
+"""Manifests: the locked recipe of a build as canonical JSON (RFC 8785). Its sha256 is its name.
+
+The shape is the `buildDefinition` of SLSA provenance v1, so that standard tools read it. What may not change
+without another result is in it; times are not (SOURCE_DATE_EPOCH is the commit's own).
+docs/build-type.md explains every field of this build type.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import rfc8785
+
+from catalog.errors import PersonMustActError
+
+BUILD_TYPE = "https://dataforcanada.org/build-types/python-process/v1"
+FIXED_ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+
+class ManifestError(PersonMustActError):
+    """A text is not a manifest of ours, or not the one it is said to be."""
+
+
+@dataclass(frozen=True)
+class LockedSource:
+    name: str
+    uri: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class LockedCode:
+    """A git tree at an exact commit; `committed_at` is in seconds since 1970, UTC."""
+
+    repository: str
+    commit: str
+    tree: str
+    committed_at: int
+
+
+@dataclass(frozen=True)
+class LockedEnvironment:
+    path: str
+    sha256: str
+    python: str
+
+
+@dataclass(frozen=True)
+class LockedRecipe:
+    """All that a build depends on. `parameters` is RFC 8785 JSON, `outputs` the paths that must come out."""
+
+    dataset: str
+    version: str
+    entry_point: str
+    parameters: str
+    outputs: tuple[str, ...]
+    sources: tuple[LockedSource, ...]
+    code: LockedCode
+    environment: LockedEnvironment
+
+
+def lock(recipe: LockedRecipe) -> str:
+    """Write a manifest; the order in which sources and outputs are given does not matter."""
+    document: dict[str, Any] = {
+        "buildType": BUILD_TYPE,
+        "externalParameters": {
+            "dataset": recipe.dataset,
+            "version": recipe.version,
+            "entryPoint": recipe.entry_point,
+            "environment": recipe.environment.path,
+            "parameters": json.loads(recipe.parameters),
+            "outputs": sorted(recipe.outputs),
+        },
+        "internalParameters": {
+            "environment": {**FIXED_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(recipe.code.committed_at)},
+            "python": recipe.environment.python,
+        },
+        "resolvedDependencies": dependencies(recipe),
+    }
+    return rfc8785.dumps(document).decode()
+
+
+def dependencies(recipe: LockedRecipe) -> list[dict[str, Any]]:
+    """Give the SLSA ResourceDescriptors, sorted by name; digests are lower-case hex."""
+    code = {
+        "name": "code",
+        "uri": f"git+{recipe.code.repository}",
+        "digest": {"gitCommit": recipe.code.commit, "gitTree": recipe.code.tree},
+    }
+    environment = {"name": "environment", "digest": {"sha256": recipe.environment.sha256}}
+    sources = (
+        {
+            "name": f"source/{one.name}",
+            "uri": one.uri,
+            "digest": {"sha256": one.sha256},
+            "annotations": {"size_bytes": one.size_bytes},
+        }
+        for one in recipe.sources
+    )
+    return sorted([code, environment, *sources], key=lambda one: str(one["name"]))
+
+
+def manifest_sha256(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def read(body: str, *, sha256: str | None = None) -> LockedRecipe:
+    """Read a manifest back; locking the result gives the same text.
+
+    Raises ManifestError when it has another digest, build type or shape, or is not canonical.
+    """
+    if sha256 is not None and manifest_sha256(body) != sha256:
+        raise ManifestError(
+            f"Manifest: its sha256 is {manifest_sha256(body)}, {sha256} was expected. Do not build it."
+        )
+    try:
+        document = json.loads(body)
+        recipe = unlock(document)
+        canonical = lock(recipe)
+    except (ValueError, KeyError, TypeError, StopIteration, AttributeError) as error:
+        raise ManifestError(f"Manifest: not of build type {BUILD_TYPE} ({error!r}). Do not build it.") from error
+    if canonical != body:
+        raise ManifestError(
+            "Manifest: not canonical JSON (RFC 8785), or with fields that nobody knows. Do not build it."
+        )
+    return recipe
+
+
+def unlock(document: Mapping[str, Any]) -> LockedRecipe:
+    external, internal = document["externalParameters"], document["internalParameters"]
+    by_name = {one["name"]: one for one in document["resolvedDependencies"]}
+    code = by_name["code"]
+    return LockedRecipe(
+        dataset=external["dataset"],
+        version=external["version"],
+        entry_point=external["entryPoint"],
+        parameters=rfc8785.dumps(external["parameters"]).decode(),
+        outputs=tuple(external["outputs"]),
+        sources=tuple(sources(by_name.values())),
+        code=LockedCode(
+            repository=code["uri"].removeprefix("git+"),
+            commit=code["digest"]["gitCommit"],
+            tree=code["digest"]["gitTree"],
+            committed_at=int(internal["environment"]["SOURCE_DATE_EPOCH"]),
+        ),
+        environment=LockedEnvironment(
+            path=external["environment"],
+            sha256=by_name["environment"]["digest"]["sha256"],
+            python=internal["python"],
+        ),
+    )
+
+
+def sources(descriptors: Iterable[Mapping[str, Any]]) -> Iterable[LockedSource]:
+    for one in descriptors:
+        if one["name"].startswith("source/"):
+            yield LockedSource(
+                name=one["name"].removeprefix("source/"),
+                uri=one["uri"],
+                sha256=one["digest"]["sha256"],
+                size_bytes=one["annotations"]["size_bytes"],
+            )
