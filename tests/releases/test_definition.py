@@ -27,7 +27,7 @@ WRONG = [
     ("digest in upper case", 'sha256 = "118de8e0', 'sha256 = "118DE8E0', "sources[0].sha256"),
     ("no French title", ', fr = "Provinces et territoires du Canada, 1:50 millions"', "", "'fr' is a required"),
     ("blank French title", 'fr = "Provinces et territoires du Canada, 1:50 millions"', 'fr = " "', "dataset.title.fr"),
-    ("box upside down", "41.6748, -52.6536, 83.1162", "83.1162, -52.6536, 41.6748", "dataset.bbox"),
+    ("box upside down", "41.66, -52.64, 83.12", "83.12, -52.64, 41.66", "dataset.bbox"),
     ("time backwards", 'end = "2022-12-31"', 'end = "2021-12-31"', "dataset.time"),
     ("no such day", 'end = "2022-12-31"', 'end = "2022-02-30"', "dataset.time"),
     ("unknown field", "[recipe.parameters]", 'colour = "red"\n[recipe.parameters]', "'colour' was unexpected"),

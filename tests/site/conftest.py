@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 
 from dfc_site import demo
 
 
 @pytest.fixture
-def own_folders(settings: SettingsWrapper, tmp_path: Path) -> Path:
+def own_folders(settings: Any, tmp_path: Path) -> Path:
     """Point every folder of the settings into the test's own."""
     settings.DFC_DATA_DIR = tmp_path
     settings.DFC_STORAGE_DIR = tmp_path / "storage"

@@ -1,0 +1,88 @@
+"""Add a mirror to the registry, with the policy that sends every dataset to it."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from mirrors.connect import OPENED_KINDS
+from mirrors.errors import MirrorRefusedError
+from mirrors.models import Mirror, Policy
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+COUNTRY = re.compile(r"[A-Z]{2}")
+
+
+@dataclass(frozen=True)
+class MirrorEntry:
+    """What a person says of a mirror; `is_required` None means that no policy is made."""
+
+    slug: str
+    kind: str
+    endpoint: str
+    public_url: str
+    operator: str
+    jurisdiction: str
+    name: str = ""
+    location: str = ""
+    tier: str = Mirror.Tier.PRIMARY
+    is_required: bool | None = None
+
+
+def add_mirror(entry: MirrorEntry, *, now: datetime) -> Mirror:
+    """Check and write a mirror; raises MirrorRefusedError naming what is wrong with which field."""
+    for finding in (slug_finding(entry), kind_finding(entry), place_finding(entry), owner_finding(entry)):
+        if finding:
+            raise MirrorRefusedError(f"Mirror {entry.slug!r}: {finding}")
+    with transaction.atomic():
+        mirror = Mirror.objects.create(
+            slug=entry.slug,
+            name=entry.name or entry.slug,
+            kind=entry.kind,
+            operator=entry.operator,
+            jurisdiction=entry.jurisdiction,
+            location=entry.location,
+            tier=entry.tier,
+            endpoint=entry.endpoint,
+            public_url=entry.public_url.rstrip("/"),
+            added_at=now,
+        )
+        if entry.is_required is not None:
+            Policy.objects.create(mirror=mirror, is_required=entry.is_required)
+    return mirror
+
+
+def slug_finding(entry: MirrorEntry) -> str:
+    if not SLUG.fullmatch(entry.slug):
+        return "its short name may have only a-z, 0-9 and hyphens. Write it like storage-01."
+    if Mirror.objects.filter(slug=entry.slug).exists():
+        return "a mirror of that name is registered already. Choose another name."
+    return ""
+
+
+def kind_finding(entry: MirrorEntry) -> str:
+    if entry.kind not in OPENED_KINDS:
+        return f"this installation cannot open mirrors of kind {entry.kind!r} yet. Use --kind local."
+    if entry.tier not in Mirror.Tier.values:
+        return f"{entry.tier!r} is no tier. Use one of {', '.join(Mirror.Tier.values)}."
+    return ""
+
+
+def place_finding(entry: MirrorEntry) -> str:
+    parts = urlsplit(entry.public_url)
+    if not Path(entry.endpoint).is_absolute() or not Path(entry.endpoint).is_dir():
+        return f"{entry.endpoint!r} is no directory here. Make it, and name it by its absolute path."
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        return f"{entry.public_url!r} is no web address. Write it like https://mirror.example.org/data."
+    return ""
+
+
+def owner_finding(entry: MirrorEntry) -> str:
+    if not entry.operator.strip():
+        return "it has no operator. Say who runs it; copies are counted by operator."
+    if not COUNTRY.fullmatch(entry.jurisdiction):
+        return f"{entry.jurisdiction!r} is no country code of ISO 3166-1. Write it like CA."
+    return ""

@@ -1,0 +1,173 @@
+"""Verify copies: read them back, write the evidence, and move the copy's state with it."""
+
+import hashlib
+import random
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from catalog.models import Asset
+from catalog.storage.connect import own_storage
+from mirrors.backends.base import MirrorBackend, RemoteStat
+from mirrors.connect import connect
+from mirrors.errors import MirrorRefusedError, UnverifiedError
+from mirrors.models import Check, Mirror, Replica
+from mirrors.replicate import mirrors_of
+from releases.jobs.context import StepContext
+from releases.jobs.registry import StepSpec
+from releases.models import Release
+
+SAMPLES, SAMPLE_BYTES = 8, 65_536
+STATES = {
+    Check.Result.DAMAGED: Replica.State.DAMAGED,
+    Check.Result.MISSING: Replica.State.MISSING,
+}
+PROVING = (Check.Level.CHECKSUM, Check.Level.FULL)
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look at a copy gave."""
+
+    result: str
+    method: str
+    size_bytes: int | None
+    checksum: str = ""
+
+
+def check_replica(
+    replica: Replica, *, backend: MirrorBackend, level: int, now: datetime, progress: Progress | None = None
+) -> Check:
+    """Look at one copy at one level, and write the Check and the copy's new state in one transaction.
+
+    A mirror that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict.
+    """
+    finding = look(replica, backend, level, progress or (lambda _done: None))
+    with transaction.atomic():
+        check = Check.objects.create(
+            replica=replica,
+            level=level,
+            method=finding.method,
+            result=finding.result,
+            size_seen_bytes=finding.size_bytes,
+            checksum_seen=finding.checksum,
+            checker=socket.gethostname()[:60],
+            at=now,
+        )
+        move(replica, check)
+    return check
+
+
+def move(replica: Replica, check: Check) -> None:
+    """Bring a copy's state to what a check found; a passed look below L2 proves nothing new."""
+    if check.result != Check.Result.PASSED:
+        Replica.objects.filter(pk=replica.pk).update(state=STATES[Check.Result(check.result)])
+    elif check.level in PROVING:
+        Replica.objects.filter(pk=replica.pk).update(state=Replica.State.VERIFIED, verified_at=check.at)
+
+
+def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progress) -> Finding:
+    stat = backend.stat(replica.locator)
+    if stat is None:
+        return Finding(Check.Result.MISSING, "listing", None)
+    if stat.size_bytes != replica.asset.size_bytes:
+        return Finding(Check.Result.DAMAGED, "size", stat.size_bytes)
+    if level <= Check.Level.SIZE:
+        return Finding(Check.Result.PASSED, "size", stat.size_bytes)
+    if level == Check.Level.CHECKSUM:
+        return compare_checksum(replica.asset, stat, replica.mirror)
+    if level == Check.Level.SAMPLED:
+        return sample(replica, backend, stat)
+    return read_whole(replica, backend, progress)
+
+
+def compare_checksum(asset: Asset, stat: RemoteStat, mirror: Mirror) -> Finding:
+    """Compare the strongest checksum that the mirror reports; raises MirrorRefusedError if it reports none."""
+    for algorithm in ("sha256", "sha1", "md5"):
+        if algorithm in stat.checksums:
+            seen, ours = stat.checksums[algorithm], getattr(asset, algorithm)
+            result = Check.Result.PASSED if seen == ours else Check.Result.DAMAGED
+            return Finding(result, f"{algorithm} of the mirror", stat.size_bytes, seen)
+    raise MirrorRefusedError(f"{mirror.slug}: it reports no checksum, so L2 cannot be done. Use level 4.")
+
+
+def sample(replica: Replica, backend: MirrorBackend, stat: RemoteStat) -> Finding:
+    """Compare random ranges with our own copy; ranges are drawn anew for each check."""
+    storage, size_bytes = own_storage(), stat.size_bytes
+    for _ in range(SAMPLES):
+        start = random.randrange(max(1, size_bytes - SAMPLE_BYTES + 1))  # noqa: S311  a sample, not a secret
+        theirs = b"".join(backend.read(replica.locator, start=start, length=SAMPLE_BYTES))
+        ours = b"".join(storage.read(replica.asset.storage_key, start, SAMPLE_BYTES))
+        if theirs != ours:
+            return Finding(Check.Result.DAMAGED, f"range at byte {start}", size_bytes)
+    return Finding(Check.Result.PASSED, f"{SAMPLES} ranges", size_bytes)
+
+
+def read_whole(replica: Replica, backend: MirrorBackend, progress: Progress) -> Finding:
+    digest, done = hashlib.sha256(), 0
+    for block in backend.read(replica.locator):
+        digest.update(block)
+        done += len(block)
+        progress(done)
+    seen = digest.hexdigest()
+    result = Check.Result.PASSED if seen == replica.asset.sha256 else Check.Result.DAMAGED
+    return Finding(result, "sha256, full re-read", done, seen)
+
+
+def verify_deposit_replica(step: StepContext, replica_id: int) -> None:
+    """Re-read one copy in full before it is offered to anybody; a bad one needs a person."""
+    replica = Replica.objects.select_related("asset", "mirror").get(pk=replica_id)
+    step.progress(total_bytes=replica.asset.size_bytes)
+    check = check_replica(
+        replica,
+        backend=connect(replica.mirror),
+        level=Check.Level.FULL,
+        now=timezone.now(),
+        progress=lambda done: step.progress(done_bytes=done),
+    )
+    if check.result != Check.Result.PASSED:
+        raise UnverifiedError(
+            f"{replica.asset.path}: its copy at {replica.mirror.name} is {check.get_result_display().lower()} "
+            f"({check.method}). Look at that mirror, then stop this deposit or retry."
+        )
+
+
+def expand_require(release_id: int) -> Sequence[StepSpec]:
+    return [StepSpec("mirrors.verify.require_verified", release_id, "L4")]
+
+
+def require_verified(step: StepContext, release_id: int) -> None:
+    """Hold publication back unless every file has a proved copy at every required mirror.
+
+    Raises UnverifiedError naming the first file and mirror that lack one.
+    """
+    version = Release.objects.select_related("version__dataset").get(pk=release_id).version
+    required = [mirror for mirror, is_required in mirrors_of(version).items() if is_required]
+    assets = list(Asset.objects.filter(item__version=version))
+    step.progress(total_units=len(assets) * len(required))
+    for mirror in required:
+        proved = proved_assets(mirror, assets)
+        for asset in assets:
+            if asset.pk not in proved:
+                raise UnverifiedError(
+                    f"{asset.path}: no copy at {mirror.name} has been read back since it was sealed. "
+                    "Retry the deposit at that mirror, then retry here."
+                )
+    step.progress(done_units=len(assets) * len(required))
+
+
+def proved_assets(mirror: Mirror, assets: list[Asset]) -> set[int]:
+    """Give the assets of which a mirror holds a verified copy, proved after sealing."""
+    checks = Check.objects.filter(
+        replica__mirror=mirror,
+        replica__asset__in=assets,
+        replica__state=Replica.State.VERIFIED,
+        result=Check.Result.PASSED,
+        level__in=PROVING,
+    ).select_related("replica__asset")
+    return {check.replica.asset_id for check in checks if check.at >= check.replica.asset.sealed_at}
