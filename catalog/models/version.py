@@ -76,6 +76,11 @@ class Version(models.Model):
         return f"v{self.number}"
 
     @property
+    def year(self) -> str:
+        """The year of publication, as citations have it; empty for a draft."""
+        return str(self.published_at.year) if self.published_at else ""
+
+    @property
     def notes(self) -> str:
         return in_language(self, "notes")
 

@@ -1,0 +1,50 @@
+"""What all tests share: which of them touch the database, no network but loopback, and no silent skips in CI."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+
+REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos"}
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
+
+
+def pytest_configure() -> None:
+    if "sqlite3" in str(settings.DATABASES["default"]["ENGINE"]):
+        # A file, not memory: live servers and heartbeats come from other threads and processes.
+        connections.databases["default"]["TEST"]["NAME"] = str(Path(os.environ["DFC_DATA_DIR"]) / "test.sqlite3")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what touches the database, so that it can be run again on the other one."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & DATABASE_FIXTURES or item.get_closest_marker("django_db"):
+            item.add_marker("database")
+
+
+@pytest.fixture(autouse=True)
+def only_loopback() -> Iterator[None]:
+    """Refuse every connection that leaves this machine."""
+    disable_socket(allow_unix_socket=True)
+    enable_socket()
+    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+    yield
+    enable_socket()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
+    """In CI a skipped real-server test is a failure: there everything can be installed."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        named = REAL_SERVERS & {mark.name for mark in item.iter_markers()}
+        if named:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: skipped in CI though it needs a real server ({', '.join(named)})"
+    return report
