@@ -129,7 +129,7 @@ def cells_of(files: list[File]) -> list[tuple[File, list[Cell]]]:
         .annotate(last_check=Subquery(last))
         .order_by("mirror_id")
     )
-    checks = Check.objects.in_bulk([replica.last_check for replica in replicas if replica.last_check])
+    checks = Check.objects.in_bulk([key for replica in replicas if (key := getattr(replica, "last_check", None))])
     newest = {check.replica_id: check for check in checks.values()}
     mirrors = {replica.mirror_id: replica.mirror for replica in replicas}
     by_place = {(replica.asset_id, replica.mirror_id): replica for replica in replicas}
