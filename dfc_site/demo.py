@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.utils import timezone
 
 from catalog.errors import PersonMustActError
@@ -31,6 +32,7 @@ from releases.models import Release, Transition
 from releases.submit import submit_release
 
 EXAMPLE = "natural-earth-provinces"
+PEOPLE, PASSWORDS = ("author", "reviewer", "admin"), "demo-passwords.json"
 PUBLISHED, IN_REVIEW = "release.toml", "release-0.2.0.toml"
 PACKAGES = (
     ("statistical", "Statistical data", "Données statistiques"),
@@ -93,25 +95,33 @@ def ensure_mirrors() -> None:
 
 
 def ensure_people() -> dict[str, str]:
-    """Make the author, the reviewer and an administrator with random passwords, kept in a file of mode 0600."""
+    """Make the author, the reviewer and an administrator; gives the passwords of those made just now.
+
+    The random passwords are kept (mode 0600) before the first person is made, so that a kill in between loses none.
+    """
     curators, fresh = Group.objects.get(name="curator"), {}
-    for name in ("author", "reviewer", "admin"):
+    for name, password in kept_passwords().items():
         if get_user_model().objects.filter(username=name).exists():
             continue
-        fresh[name] = secrets.token_urlsafe(12)
-        person = get_user_model().objects.create_user(
-            username=name, password=fresh[name], is_staff=True, is_superuser=name == "admin"
-        )
-        person.groups.add(curators)
-    if fresh:
-        keep_passwords(fresh)
+        with transaction.atomic():
+            person = get_user_model().objects.create_user(
+                username=name, password=password, is_staff=True, is_superuser=name == "admin"
+            )
+            person.groups.add(curators)
+        fresh[name] = password
     return fresh
 
 
-def keep_passwords(passwords: dict[str, str]) -> None:
-    path = settings.DFC_DATA_DIR / "demo-passwords.json"
-    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600), encoding="utf-8") as file:
-        json.dump(passwords, file)
+def kept_passwords() -> dict[str, str]:
+    """Read the passwords of the demo's people, or draw them; the file appears whole or not at all."""
+    path = settings.DFC_DATA_DIR / PASSWORDS
+    if not path.exists():
+        unfinished = path.with_suffix(".unfinished")
+        with open(unfinished, "w", opener=lambda name, flags: os.open(name, flags, 0o600), encoding="utf-8") as file:
+            json.dump({name: secrets.token_urlsafe(12) for name in PEOPLE}, file)
+        unfinished.rename(path)
+    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def play(say: Say, *, timeout_s: float) -> tuple[Release, Release]:

@@ -4,6 +4,8 @@ A bad value stops the start with the name, the finding and the remedy. Nothing s
 """
 
 import ipaddress
+import math
+import re
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +15,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
+LISTEN = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:]+)\]):(?P<port>[0-9]{1,5})")
+LAST_PORT = 65_535
 env = environ.Env()
 
 
@@ -24,7 +28,7 @@ def refuse(name: str, finding: str, remedy: str) -> ImproperlyConfigured:
 def read_int(name: str, default: int, *, at_least: int) -> int:
     """Read a whole number; raises ImproperlyConfigured below `at_least` or for anything else."""
     text = env.str(name, str(default))
-    if not text.isdecimal() or int(text) < at_least:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < at_least:
         raise refuse(name, f"{text!r} is not a whole number of at least {at_least}", f"Set it to {default}.")
     return int(text)
 
@@ -35,8 +39,8 @@ def read_seconds(name: str, default: float) -> float:
         value = float(env.str(name, str(default)))
     except ValueError as error:
         raise refuse(name, "not a number of seconds", f"Set it to {default}.") from error
-    if value <= 0:
-        raise refuse(name, f"{value} is not above zero", f"Set it to {default}.")
+    if not 0 < value < math.inf:
+        raise refuse(name, f"{value} is not above zero and finite", f"Set it to {default}.")
     return value
 
 
@@ -52,14 +56,36 @@ def read_secret_key() -> str:
     return key
 
 
-def read_site_url() -> str:
-    """Read the public address of the portal, without a slash at the end."""
-    url: str = env.str("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}")
-    url = url.rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise refuse("DFC_SITE_URL", f"{url!r} is no web address", "Write it like https://data.example.org.")
+def read_url(name: str, default: str) -> str:
+    """Read a public web address; gives it without a slash at the end."""
+    text: str = env.str(name, default)
+    url = text.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or "?" in url or "#" in url or re.search(r"\s", url):
+        raise refuse(name, f"{url!r} is no web address", "Write it like https://data.example.org.")
     return url
+
+
+def read_listen(name: str, default: str) -> str:
+    """Read where a program listens, `address:port[,address:port]`; an IPv6 address stands in brackets."""
+    text: str = env.str(name, default)
+    for part in text.split(","):
+        match = LISTEN.fullmatch(part.strip())
+        if match is None or int(match["port"]) > LAST_PORT or not is_ip_address(match["four"] or match["six"]):
+            raise refuse(name, f"{part!r} is no address:port", f"Write it like {default}.")
+    return text
+
+
+def is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_networks(name: str) -> list[str]:
@@ -101,15 +127,13 @@ DFC_REPOSITORIES_DIR = DFC_DATA_DIR / "repositories"
 DFC_BUILDS_DIR = DFC_DATA_DIR / "builds"
 DFC_ENVIRONMENTS_DIR = DFC_DATA_DIR / "environments"
 DFC_PORT = read_int("DFC_PORT", 8000, at_least=1)
-DFC_SITE_URL = read_site_url()
-DFC_MIRROR_URL = env.str("DFC_MIRROR_URL", "http://127.0.0.1:8001").rstrip(
-    "/"
-)  # where ./run serves the demo's mirrors
+DFC_SITE_URL = read_url("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}")
+DFC_MIRROR_URL = read_url("DFC_MIRROR_URL", "http://127.0.0.1:8001")  # where ./run serves the demo's mirrors
 DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
 DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
 DFC_EXAMPLES_DIR = ROOT / "examples"
 DFC_TEST_DOI_PREFIX = "10.5072"
-DFC_SEED_LISTEN = env.str("DFC_SEED_LISTEN", "127.0.0.1:6881")
+DFC_SEED_LISTEN = read_listen("DFC_SEED_LISTEN", "127.0.0.1:6881")
 
 # The durable engine (seconds). Tests set them far lower.
 DFC_LEASE_S = read_seconds("DFC_LEASE_S", 30)

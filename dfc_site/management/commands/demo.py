@@ -30,7 +30,7 @@ class Command(BaseCommand):
         for name, password in passwords.items():
             self.stdout.write(f"Demo sign-in, shown once: {name} / {password}")
         if passwords:
-            self.stdout.write(f"They are kept in {settings.DFC_DATA_DIR / 'demo-passwords.json'} (mode 0600).")
+            self.stdout.write(f"They are kept in {settings.DFC_DATA_DIR / demo.PASSWORDS} (mode 0600).")
 
     def show(self, first: Any, second: Any) -> None:
         site = settings.DFC_SITE_URL
