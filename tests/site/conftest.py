@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dfc_site import demo
+from tests.site.running import Installation
 
 
 @pytest.fixture
@@ -37,3 +38,16 @@ def author(installation: dict[str, str]) -> Any:
 @pytest.fixture
 def reviewer(installation: dict[str, str]) -> Any:
     return demo.person("reviewer")
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The demonstration, played to its end and stopped; copy it to let it run again."""
+    installation = Installation(tmp_path_factory.mktemp("played"))
+    installation.prepare()
+    installation.start()
+    try:
+        installation.await_demo()
+    finally:
+        installation.stop()
+    return installation
