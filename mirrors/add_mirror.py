@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from django.db import transaction
 
@@ -13,6 +12,8 @@ from mirrors.errors import MirrorRefusedError
 from mirrors.models import Mirror, Policy
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
+WEB_ADDRESS = re.compile(rf"(?!.*[?#])https?://{HOST}(?:/[!-~]*)?")  # as torrents take it: no blanks, no accents
 COUNTRY = re.compile(r"[A-Z]{2}")
 
 
@@ -72,10 +73,9 @@ def kind_finding(entry: MirrorEntry) -> str:
 
 
 def place_finding(entry: MirrorEntry) -> str:
-    parts = urlsplit(entry.public_url)
     if not Path(entry.endpoint).is_absolute() or not Path(entry.endpoint).is_dir():
         return f"{entry.endpoint!r} is no directory here. Make it, and name it by its absolute path."
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+    if not WEB_ADDRESS.fullmatch(entry.public_url):
         return f"{entry.public_url!r} is no web address. Write it like https://mirror.example.org/data."
     return ""
 

@@ -10,21 +10,25 @@ from django.db.models import Max, Q
 
 from catalog.models import Asset
 from mirrors.models import Check, Replica
-from mirrors.selection import Candidate, Client, Ranking, rank
+from mirrors.selection import CLOCK_SKEW, PROVING_LEVELS, Candidate, Client, Ranking, rank
 
-PROVED = Q(checks__result=Check.Result.PASSED, checks__level__in=[Check.Level.CHECKSUM, Check.Level.FULL])
+PROVED = Q(checks__result=Check.Result.PASSED, checks__level__in=PROVING_LEVELS)
 FAILED = ~Q(checks__result=Check.Result.PASSED) & Q(checks__isnull=False)
 FULL = Q(checks__result=Check.Result.PASSED, checks__level=Check.Level.FULL)
 
 
-def candidates(assets: Iterable[Asset]) -> dict[int, list[Candidate]]:
-    """Give the copies of each asset by its key, in one query."""
+def candidates(assets: Iterable[Asset], *, now: datetime) -> dict[int, list[Candidate]]:
+    """Give the copies of each asset by its key, in one query.
+
+    Proofs dated in the future are passed over, so that a checker's wrong clock cannot hide the proofs after it.
+    """
+    timely = Q(checks__at__lte=now + CLOCK_SKEW)
     replicas = (
         Replica.objects.filter(asset__in=[asset.pk for asset in assets])
         .select_related("mirror")
         .annotate(
-            proved_at=Max("checks__at", filter=PROVED),
-            full_at=Max("checks__at", filter=FULL),
+            proved_at=Max("checks__at", filter=PROVED & timely),
+            full_at=Max("checks__at", filter=FULL & timely),
             failed_at=Max("checks__at", filter=FAILED),
         )
         .order_by("mirror_id")
@@ -59,7 +63,7 @@ def candidate(replica: Replica) -> Candidate:
 def offers(assets: Iterable[Asset], *, now: datetime, client: Client | None = None) -> dict[int, Ranking]:
     """Rank the copies of each asset for a client; an asset without copies has an empty ranking."""
     wanted = list(assets)
-    found = candidates(wanted)
+    found = candidates(wanted, now=now)
     age = timedelta(days=settings.DFC_REPLICA_AGE_DAYS)
     return {
         asset.pk: rank(found.get(asset.pk, []), client or Client(), file=asset.sha256, now=now, age=age)

@@ -3,11 +3,14 @@
 import base64
 import ipaddress
 import json
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import wraps
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
 
 from catalog import versions
 from catalog.models import Asset, Version
@@ -15,11 +18,34 @@ from mirrors.offer import offers
 from mirrors.selection import Candidate, Client, Ranking
 
 CACHE = "public, max-age=60"
+CACHE_BY_CLIENT = "private, max-age=60"  # the choice depends on who asks
 PUBLIC = (Version.State.PUBLISHED, Version.State.DEPRECATED)
+View = Callable[..., HttpResponse]
+
+
+def door(view: View) -> View:
+    """Let a view answer GET and HEAD; the preflight of a browser is answered here, as it may not be redirected."""
+
+    @require_http_methods(["GET", "HEAD", "OPTIONS"])
+    @wraps(view)
+    def opened(request: HttpRequest, dataset: str, number: str, **names: str) -> HttpResponse:
+        return preflight() if request.method == "OPTIONS" else view(request, dataset, number, **names)
+
+    return opened
+
+
+def preflight() -> HttpResponse:
+    response = open_to_all(HttpResponse(status=204))
+    response["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
+    response["Access-Control-Allow-Headers"] = "Range, If-Range, If-Match, If-None-Match"
+    response["Access-Control-Max-Age"] = "86400"
+    del response["Content-Type"]
+    return response
 
 
 def find_version(dataset: str, number: str) -> Version:
     """Give the public version that an address names, `latest` included; Http404 for drafts as for nothing at all."""
+    refuse_nul(dataset)
     found = Version.objects.public().select_related("dataset").filter(dataset__identifier=dataset)
     if number == "latest":
         any_version = found.first()
@@ -42,7 +68,14 @@ def stored_number(shown: str) -> str:
     return str(number)
 
 
+def refuse_nul(text: str) -> None:
+    """Answer 404 to what PostgreSQL cannot even be asked for."""
+    if "\0" in text:
+        raise Http404
+
+
 def find_asset(version: Version, path: str) -> Asset:
+    refuse_nul(path)
     asset = Asset.objects.filter(item__version=version, path=path).order_by("item__tile").first()
     if asset is None:
         raise Http404
@@ -55,14 +88,16 @@ def client_of(request: HttpRequest) -> Client:
         address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
         return Client(wanted=request.GET.get("mirror", ""))
+    # A dual-stack socket writes IPv4 as ::ffff:a.b.c.d, whose /48 would be all of IPv4.
+    address = getattr(address, "ipv4_mapped", None) or address
     network = ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False)  # noqa: PLR2004  IPv4
     return Client(key=str(network), wanted=request.GET.get("mirror", ""))
 
 
-def open_to_all(response: HttpResponse) -> HttpResponse:
+def open_to_all(response: HttpResponse, *, cache: str = CACHE) -> HttpResponse:
     response["Access-Control-Allow-Origin"] = "*"
     response["Access-Control-Expose-Headers"] = "Link, Location, Repr-Digest"
-    response["Cache-Control"] = CACHE
+    response["Cache-Control"] = cache
     return response
 
 
@@ -71,6 +106,7 @@ def gone(version: Version) -> HttpResponse:
     return open_to_all(HttpResponse(f"{words}\n", status=410, content_type="text/plain; charset=utf-8"))
 
 
+@door
 def file(request: HttpRequest, dataset: str, number: str, path: str) -> HttpResponse:
     """Answer 302 to the best copy; 503 with a sentence when no copy is proved at this moment."""
     version = find_version(dataset, number)
@@ -85,34 +121,37 @@ def file(request: HttpRequest, dataset: str, number: str, path: str) -> HttpResp
         f"<{one.url}>; rel=duplicate; pri={place}" for place, one in enumerate(ranking.offered, start=1)
     )
     response["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(asset.sha256)).decode()}:"
-    return open_to_all(response)
+    return open_to_all(response, cache=CACHE_BY_CLIENT)
 
 
 def unavailable(asset: Asset) -> HttpResponse:
     words = _("%(path)s: no copy of it is proved at this moment. A repair is under way; try again later.")
     response = HttpResponse(f"{words % {'path': asset.path}}\n", status=503, content_type="text/plain; charset=utf-8")
     response["Retry-After"] = "600"
+    response["Access-Control-Allow-Origin"] = "*"
     return response
 
 
+@door
 def sha256(request: HttpRequest, dataset: str, number: str, path: str) -> HttpResponse:  # noqa: ARG001  a view
-    """Give a line that `sha256sum --check` reads."""
-    version = find_version(dataset, number)
-    asset = find_asset(version, path)
-    return checksum_lines([asset])
+    """Give a line that `sha256sum --check` reads beside the downloaded file, so with its name and no folder."""
+    asset = find_asset(find_version(dataset, number), path)
+    return checksum_lines([(asset.sha256, asset.path.rsplit("/", 1)[-1])])
 
 
+@door
 def sums(request: HttpRequest, dataset: str, number: str) -> HttpResponse:  # noqa: ARG001  a view
     """Give SHA256SUMS of a whole version; the tombstone of a withdrawn one keeps its digests."""
     version = find_version(dataset, number)
-    return checksum_lines(list(Asset.objects.filter(item__version=version).order_by("path")))
+    return checksum_lines(Asset.objects.filter(item__version=version).order_by("path").values_list("sha256", "path"))
 
 
-def checksum_lines(assets: list[Asset]) -> HttpResponse:
-    lines = "".join(f"{asset.sha256}  {asset.path}\n" for asset in assets)
+def checksum_lines(files: Iterable[tuple[str, str]]) -> HttpResponse:
+    lines = "".join(f"{digest}  {name}\n" for digest, name in files)
     return open_to_all(HttpResponse(lines, content_type="text/plain; charset=utf-8"))
 
 
+@door
 def mirrors(request: HttpRequest, dataset: str, number: str, path: str) -> HttpResponse:
     """List the copies in the order of preference, and the others with the reason why they are not offered."""
     version = find_version(dataset, number)
@@ -122,7 +161,7 @@ def mirrors(request: HttpRequest, dataset: str, number: str, path: str) -> HttpR
     ranking = offers([asset], now=timezone.now(), client=client_of(request))[asset.pk]
     document = {"path": asset.path, "size_bytes": asset.size_bytes, "sha256": asset.sha256, **listed(ranking)}
     body = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-    return open_to_all(HttpResponse(body, content_type="application/json"))
+    return open_to_all(HttpResponse(body, content_type="application/json"), cache=CACHE_BY_CLIENT)
 
 
 def listed(ranking: Ranking) -> dict[str, object]:

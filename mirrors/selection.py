@@ -1,7 +1,8 @@
 """Which copies may be offered to a client, in which order, and why the others may not. Pure.
 
 1. Offered is what is verified by a full re-read (L4) or the mirror's own checksum (L2), not older than the age
-   limit, with nothing newer that failed, on an enabled mirror.
+   limit, with nothing newer that failed, on an enabled mirror. A proof dated in the future is none: some checker's
+   clock is wrong, and the copy would never be due again.
 2. The mirror that the client asked for comes first; then tiers in their order.
 3. Inside a tier the order is weighted by nothing but rendezvous hashing of client and file, so that one client
    stays with one mirror and many clients spread.
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 
 TIERS = ("primary", "preservation", "strategic", "community")
 PROVING_LEVELS = frozenset({2, 4})
+CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,20 @@ def exclusion(one: Candidate, now: datetime, age: timedelta) -> Exclusion | None
         return Exclusion(one, "disabled", "the mirror is out of service")
     if one.state != "verified":
         return Exclusion(one, one.state, f"the copy is {one.state}")
-    if one.proved_at is None:
+    if one.proved_at is None or one.proved_level not in PROVING_LEVELS:
         return Exclusion(one, "unproved", "no full re-read and no checksum of the mirror proves it")
-    if one.failed_at is not None and one.failed_at >= one.proved_at:
-        return Exclusion(one, "failed", "the newest check failed")
-    if now - one.proved_at > age:
-        return Exclusion(one, "due", "its last proof is too old")
+    finding = doubt(one.proved_at, one.failed_at, now, age)
+    return Exclusion(one, *finding) if finding else None
+
+
+def doubt(proved_at: datetime, failed_at: datetime | None, now: datetime, age: timedelta) -> tuple[str, str] | None:
+    """Say why a proof does not hold at this moment; None if it does."""
+    if failed_at is not None and failed_at >= proved_at:
+        return "failed", "the newest check failed"
+    if proved_at - now > CLOCK_SKEW:
+        return "future", "its last proof is dated in the future"
+    if now - proved_at > age:
+        return "due", "its last proof is too old"
     return None
 
 

@@ -6,6 +6,7 @@
 Nothing is listed; names with a dot in front, links out of the directory and unfinished files do not exist.
 """
 
+import errno
 import mimetypes
 import os
 import re
@@ -19,7 +20,8 @@ from urllib.parse import unquote_to_bytes
 from catalog.errors import StewardshipError
 from catalog.storage.files import locate, read_file
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+# 4300 digits are more than Python turns into a number; 100 are more than any file has.
+RANGE = re.compile(r"bytes=([0-9]{0,100})-([0-9]{0,100})")
 TYPES = {
     ".geojson": "application/geo+json",
     ".parquet": "application/vnd.apache.parquet",
@@ -32,8 +34,9 @@ COMMON = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "Accept-Ranges, Content-Length, Content-Range, ETag"),
     ("X-Content-Type-Options", "nosniff"),
-    ("Cache-Control", "public, max-age=3600"),
 ]
+# Of files only: a cache that kept a 404 would hide a file for an hour after it came.
+CACHE = ("Cache-Control", "public, max-age=3600")
 Headers = list[tuple[str, str]]
 
 
@@ -76,36 +79,47 @@ class MirrorServer:
     def find(self, environ: dict[str, Any]) -> Path | None:
         """Give the file that an address names, None for whatever is not a plain published file."""
         try:
-            name = requested(environ)
-            slug, locator = name.removeprefix("/").split("/", 1)
-            path = locate(self.directories[slug], locator)
-        except (KeyError, ValueError, StewardshipError):
+            slug, *names = requested(environ)
+            path = locate(self.directories[slug], "/".join(names))
+            return path if path.is_file() and not path.is_symlink() else None
+        except (KeyError, ValueError, RuntimeError, StewardshipError):
+            return None  # RuntimeError is a loop of links
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
             return None
-        return path if path.is_file() and not path.is_symlink() else None
 
 
-def requested(environ: dict[str, Any]) -> str:
-    """Give the decoded path; a server's raw one is preferred, since PATH_INFO has lost encoded slashes."""
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    if raw and raw.startswith("/"):
-        return unquote_to_bytes(raw.split("?", 1)[0]).decode()
-    path: str = environ.get("PATH_INFO", "")
-    return path.encode("latin-1").decode()
+def requested(environ: dict[str, Any]) -> list[str]:
+    """Give the decoded names of the path; ValueError for an encoded slash, which is part of no name of ours.
+
+    A server's raw path is preferred, since PATH_INFO does not tell an encoded slash from a plain one.
+    """
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if not raw.startswith("/"):
+        path: str = environ.get("PATH_INFO", "")
+        return path.encode("latin-1").decode().split("/")[1:]
+    names = [unquote_to_bytes(name).decode() for name in raw.split("?", 1)[0].split("/")[1:]]
+    if any("/" in name for name in names):
+        raise ValueError(raw)
+    return names
 
 
 def describe(path: Path, environ: dict[str, Any]) -> Answer:
     facts = path.stat()
     etag = f'"{facts.st_size:x}-{facts.st_mtime_ns:x}"'
     media_type = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    headers = [
-        ("Content-Type", media_type),
-        ("Accept-Ranges", "bytes"),
-        ("ETag", etag),
-        ("Last-Modified", formatdate(facts.st_mtime, usegmt=True)),
-    ]
-    if environ.get("HTTP_IF_NONE_MATCH") in {etag, "*"}:
-        return Answer("304 Not Modified", headers)
+    validators = [CACHE, ("ETag", etag), ("Last-Modified", formatdate(facts.st_mtime, usegmt=True))]
+    if is_known(etag, environ.get("HTTP_IF_NONE_MATCH", "")):
+        return Answer("304 Not Modified", validators)
+    headers = [*validators, ("Content-Type", media_type), ("Accept-Ranges", "bytes")]
     return ranged(path, facts.st_size, headers, environ, etag)
+
+
+def is_known(etag: str, named: str) -> bool:
+    """Tell whether If-None-Match names this ETag, compared weakly (RFC 9110 section 13.1.2)."""
+    tags = {tag.strip().removeprefix("W/") for tag in named.split(",")}
+    return bool(tags & {etag, "*"})
 
 
 def ranged(path: Path, size_bytes: int, headers: Headers, environ: dict[str, Any], etag: str) -> Answer:

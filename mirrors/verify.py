@@ -97,8 +97,15 @@ def compare_checksum(asset: Asset, stat: RemoteStat, mirror: Mirror) -> Finding:
 
 
 def sample(replica: Replica, backend: MirrorBackend, stat: RemoteStat) -> Finding:
-    """Compare random ranges with our own copy; ranges are drawn anew for each check."""
+    """Compare random ranges with our own copy; ranges are drawn anew for each check.
+
+    Raises MirrorRefusedError where our own storage does not hold the file whole.
+    """
     storage, size_bytes = own_storage(), stat.size_bytes
+    if storage.size(replica.asset.storage_key) != size_bytes:
+        raise MirrorRefusedError(
+            f"{replica.asset.path}: our own storage does not hold it whole, so L3 cannot be done. Use level 4."
+        )
     for _ in range(SAMPLES):
         start = random.randrange(max(1, size_bytes - SAMPLE_BYTES + 1))  # noqa: S311  a sample, not a secret
         theirs = b"".join(backend.read(replica.locator, start=start, length=SAMPLE_BYTES))

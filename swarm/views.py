@@ -6,11 +6,12 @@ from django.utils.translation import gettext as _
 
 from catalog.models import Version
 from mirrors.offer import web_seeds
-from mirrors.redirect import find_asset, find_version, gone, open_to_all
+from mirrors.redirect import door, find_asset, find_version, gone, open_to_all
 from swarm.models import Torrent
 from swarm.torrent import wrap
 
 
+@door
 def torrent(request: HttpRequest, dataset: str, number: str, path: str) -> HttpResponse:  # noqa: ARG001  a view
     """Give the .torrent; its own digest varies with the web seeds, its info-hashes never do."""
     version = find_version(dataset, number)

@@ -1,7 +1,8 @@
 """What every mirror can do, and the values that go in and out.
 
 A key names a deposit (`<package>/processed/<dataset>/v<version>`); a locator names one file in it, and is known
-before the bytes are stored. Failures are MirrorUnavailableError or MirrorRefusedError, no other.
+before the bytes are stored. Failures are MirrorUnavailableError or MirrorRefusedError, no other; a source that cannot
+be read fails in its own words, since the mirror is not to blame.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -81,10 +82,14 @@ class MirrorBackend(Protocol):
     def prepare(self, key: str, record: Record) -> Draft:
         """Find the deposit of `key`, or make it."""
 
+    def locator(self, draft: Draft, path: str) -> str:
+        """Give the locator that a file of a deposit has or will have, before a byte of it is stored."""
+
     def put(self, draft: Draft, upload: Upload, *, checkpoint: Checkpoint, progress: Progress) -> str:
         """Store a file and give its locator; goes on where a broken put stopped, and may be repeated.
 
-        Bytes that are there already with another digest are refused, never overwritten.
+        Bytes that are there already with another digest are refused, never overwritten. A source that is longer or
+        shorter than announced raises MirrorUnavailableError, and nothing is stored.
         """
 
     def publish(self, draft: Draft) -> Receipt:

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from catalog.storage.files import FileBusyError, SourceLengthError, locate, read_file, write_file
+from catalog.storage.files import (
+    FileBusyError,
+    SourceLengthError,
+    StorageKeyError,
+    locate,
+    read_file,
+    write_file,
+)
 from mirrors.backends.base import Checkpoint, Draft, Progress, Receipt, Record, RemoteStat, Traits, Upload
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
@@ -28,17 +35,20 @@ class LocalMirror:
             locate(self.directory, key).mkdir(parents=True, exist_ok=True)
         return Draft(key=key, record_id=key)
 
+    def locator(self, draft: Draft, path: str) -> str:
+        return f"{draft.key}/{path}"
+
     def put(self, draft: Draft, upload: Upload, *, checkpoint: Checkpoint, progress: Progress) -> str:  # noqa: ARG002
         """Store a file; the partial beside it is the checkpoint, so none is saved."""
-        locator = f"{draft.key}/{upload.path}"
-        target = locate(self.directory, locator)
-        with failures(self.directory):
+        locator, source = self.locator(draft, upload.path), Source(upload)
+        with failures(self.directory, source):
+            target = locate(self.directory, locator)
             if target.is_file():
                 self.refuse_other_bytes(target, upload)
-                progress(upload.size_bytes)
-                return locator
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_file(target, upload.size_bytes, upload.open, tag=upload.sha256[:16], progress=progress)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_file(target, upload.size_bytes, source.open, tag=upload.sha256[:16], progress=progress)
+        progress(upload.size_bytes)
         return locator
 
     def refuse_other_bytes(self, target: Path, upload: Upload) -> None:
@@ -55,15 +65,15 @@ class LocalMirror:
         return Receipt(record_id=draft.record_id)
 
     def stat(self, locator: str) -> RemoteStat | None:
-        path = locate(self.directory, locator)
-        self.refuse_unmounted()
-        return RemoteStat(size_bytes=path.stat().st_size) if path.is_file() else None
+        with failures(self.directory):
+            path = locate(self.directory, locator)
+            return RemoteStat(size_bytes=path.stat().st_size) if path.is_file() else None
 
     def read(self, locator: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        path = locate(self.directory, locator)
-        if not path.is_file():
-            raise MirrorRefusedError(f"{locator}: {self.directory.name} does not hold it. Put it there again.")
         with failures(self.directory):
+            path = locate(self.directory, locator)
+            if not path.is_file():
+                raise MirrorRefusedError(f"{locator}: {self.directory.name} does not hold it. Put it there again.")
             yield from read_file(path, start, length)
 
     def url(self, locator: str) -> str:
@@ -73,20 +83,39 @@ class LocalMirror:
         with failures(self.directory):
             locate(self.directory, locator).unlink(missing_ok=True)
 
-    def refuse_unmounted(self) -> None:
-        """Tell an absent directory (a disk that is not mounted) from an absent file."""
-        if not self.directory.is_dir():
-            raise MirrorUnavailableError(f"{self.directory.name}: its directory is not there. Is its disk mounted?")
+
+class Source:
+    """Reads an upload, and remembers its failure, so that the mirror is not blamed for it."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.upload = upload
+        self.error: OSError | None = None
+
+    def open(self, start: int) -> Iterator[bytes]:
+        try:
+            yield from self.upload.open(start)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 @contextmanager
-def failures(directory: Path) -> Iterator[None]:
-    """Turn the failures of a file system into the two that a mirror may have."""
+def failures(directory: Path, source: Source | None = None) -> Iterator[None]:
+    """Turn the failures of a file system into the two that a mirror may have.
+
+    An absent directory is a disk that is not mounted: nothing is made, read or called absent there.
+    """
     try:
+        if not directory.is_dir():
+            raise MirrorUnavailableError(f"{directory.name}: its directory is not there. Is its disk mounted?")
         yield
     except (SourceLengthError, FileBusyError) as error:
         raise MirrorUnavailableError(f"{directory.name}: {error}") from error
+    except StorageKeyError as error:
+        raise MirrorRefusedError(f"{directory.name}: {error}") from error
     except OSError as error:
+        if source is not None and error is source.error:
+            raise
         words = f"{directory.name}: {error.strerror or error}."
         if error.errno in PASSING:
             raise MirrorUnavailableError(f"{words} Look at its disk; it is tried again.") from error

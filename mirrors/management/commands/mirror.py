@@ -16,6 +16,7 @@ from mirrors.models import Check, Mirror, Replica
 from mirrors.verify import check_replica
 
 Rows = list[dict[str, Any]]
+UNCHECKED = "unchecked"
 
 
 class Command(BaseCommand):
@@ -50,8 +51,11 @@ class Command(BaseCommand):
         else:
             for row in rows:
                 self.stdout.write("  ".join(str(value) for value in row.values()))
-        if any(row.get("result") not in (None, Check.Result.PASSED) for row in rows):
+        results = {row["result"] for row in rows if "result" in row}
+        if results & {Check.Result.DAMAGED, Check.Result.MISSING}:
             raise CommandError("At least one copy is damaged or missing; it was taken out of every list.")
+        if UNCHECKED in results:
+            raise CommandError("At least one copy could not be checked; nothing was written of it.")
 
     def add(self, options: dict[str, Any]) -> Rows:
         required = {"required": True, "best-effort": False}.get(options["keeps_all"] or "")
@@ -80,14 +84,18 @@ class Command(BaseCommand):
     def verify(self, options: dict[str, Any]) -> Rows:
         replicas = Replica.objects.exclude(state=Replica.State.PENDING).select_related("asset", "mirror")
         if options["slug"]:
+            if not Mirror.objects.filter(slug=options["slug"]).exists():
+                raise CommandError(
+                    f"Mirror {options['slug']!r}: none is registered under that name. Try mirror list."
+                )
             replicas = replicas.filter(mirror__slug=options["slug"])
         return [self.verify_one(replica, options["level"]) for replica in replicas]
 
     def verify_one(self, replica: Replica, level: int) -> dict[str, Any]:
-        check = check_replica(replica, backend=connect(replica.mirror), level=level, now=timezone.now())
-        return {
-            "result": check.result,
-            "level": f"L{level}",
-            "mirror": replica.mirror.slug,
-            "file": replica.asset.path,
-        }
+        """Check one copy; a mirror that is silent or cannot do the level does not keep the others from theirs."""
+        row = {"level": f"L{level}", "mirror": replica.mirror.slug, "file": replica.asset.path}
+        try:
+            check = check_replica(replica, backend=connect(replica.mirror), level=level, now=timezone.now())
+        except StewardshipError as error:
+            return {"result": UNCHECKED, **row, "finding": str(error)}
+        return {"result": check.result, **row}

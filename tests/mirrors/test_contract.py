@@ -1,0 +1,472 @@
+"""What every mirror does alike. A new backend joins by one line in BACKENDS."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mirrors.backends.base import Draft, MirrorBackend, Record, Upload
+from mirrors.backends.local import LocalMirror
+from mirrors.backends.memory import MemoryMirror
+from mirrors.connect import connect
+from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
+from mirrors.models import Mirror
+
+KEY = "foundation/processed/ca_roads/v1.0.0"
+RECORD = Record(title_en="Roads", title_fr="Routes", version="1.0.0", doi="10.5072/roads")
+BLOCK = 10_000
+ROADS = bytes(range(256)) * 2_000
+RAIL = bytes(reversed(range(256))) * 2_000
+BREAKS_AT = 20 * BLOCK
+BACKENDS: dict[str, Callable[[Path], MirrorBackend]] = {
+    "local": lambda folder: LocalMirror(folder, "https://local.example.org/data/"),
+    "memory": lambda _folder: MemoryMirror(),
+}
+
+
+@dataclass
+class Kept:
+    """A checkpoint that outlives a put."""
+
+    saved: dict[str, Any] = field(default_factory=dict)
+
+    def load(self) -> dict[str, Any]:
+        return dict(self.saved)
+
+    def save(self, checkpoint: dict[str, Any]) -> None:
+        self.saved = checkpoint
+
+
+@dataclass
+class Source:
+    """Bytes to upload; notes what is asked of them, and ends or fails at a byte if it is told to."""
+
+    content: bytes
+    ends_at: int | None = None
+    error: Exception | None = None
+    starts: list[int] = field(default_factory=list)
+    given_bytes: int = 0
+
+    def open(self, start: int) -> Iterator[bytes]:
+        self.starts.append(start)
+        end = len(self.content) if self.ends_at is None else self.ends_at
+        for position in range(start, end, BLOCK):
+            block = self.content[position : min(position + BLOCK, end)]
+            self.given_bytes += len(block)
+            yield block
+        if self.error:
+            raise self.error
+
+
+def upload(source: Source | bytes, *, of: bytes | None = None, path: str = "roads.bin") -> Upload:
+    """Announce `of`, and read it from a source, which may be of other bytes."""
+    source = source if isinstance(source, Source) else Source(source)
+    announced = source.content if of is None else of
+    return Upload(
+        path=path,
+        size_bytes=len(announced),
+        sha256=hashlib.sha256(announced).hexdigest(),
+        md5=hashlib.md5(announced, usedforsecurity=False).hexdigest(),
+        media_type="application/octet-stream",
+        open=source.open,
+    )
+
+
+def quiet(_done_bytes: int) -> None:
+    pass
+
+
+def put(mirror: MirrorBackend, one: Upload, checkpoint: Kept | None = None, progress: Any = quiet) -> str:
+    draft = mirror.prepare(KEY, RECORD)
+    return mirror.put(draft, one, checkpoint=checkpoint or Kept(), progress=progress)
+
+
+def whole(mirror: MirrorBackend, locator: str) -> bytes:
+    return b"".join(mirror.read(locator))
+
+
+def break_put(mirror: MirrorBackend, checkpoint: Kept) -> str:
+    """Break a put of ROADS at BREAKS_AT; gives the locator that it would have had."""
+    with pytest.raises(MirrorUnavailableError):
+        put(mirror, upload(Source(ROADS, ends_at=BREAKS_AT)), checkpoint)
+    return mirror.locator(mirror.prepare(KEY, RECORD), "roads.bin")
+
+
+@pytest.fixture(params=BACKENDS)
+def mirror(request: pytest.FixtureRequest, tmp_path: Path) -> MirrorBackend:
+    return BACKENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def draft(mirror: MirrorBackend) -> Draft:
+    return mirror.prepare(KEY, RECORD)
+
+
+def test_preparing_twice_gives_the_same_draft(mirror: MirrorBackend, draft: Draft) -> None:
+    assert draft.key == KEY
+    assert draft.record_id
+    assert mirror.prepare(KEY, RECORD) == draft
+
+
+@pytest.mark.parametrize("path", ["roads.bin", "sources/2021/roads.bin", "r-1_a.tar.gz"])
+def test_what_is_put_is_told_read_and_addressed(mirror: MirrorBackend, path: str) -> None:
+    locator = put(mirror, upload(ROADS, path=path))
+    stat = mirror.stat(locator)
+    assert stat is not None
+    assert stat.size_bytes == len(ROADS)
+    assert whole(mirror, locator) == ROADS
+    assert mirror.url(locator).startswith("https://")
+    assert quote(path) in mirror.url(locator)
+
+
+def test_a_mirror_tells_the_right_checksum_or_none(mirror: MirrorBackend) -> None:
+    stat = mirror.stat(put(mirror, upload(ROADS)))
+    assert stat is not None
+    assert stat.checksums == {name: hashlib.new(name, ROADS).hexdigest() for name in stat.checksums}
+
+
+def test_locator_and_address_are_known_before_the_bytes_are_there(mirror: MirrorBackend, draft: Draft) -> None:
+    locator = mirror.locator(draft, "sources/roads.bin")
+    address = mirror.url(locator)
+    assert mirror.stat(locator) is None
+    assert put(mirror, upload(ROADS, path="sources/roads.bin")) == locator
+    assert mirror.url(locator) == address
+
+
+def test_two_files_and_two_deposits_do_not_mix(mirror: MirrorBackend) -> None:
+    other = mirror.prepare(KEY.replace("v1.0.0", "v1.1.0"), replace(RECORD, version="1.1.0"))
+    places = {
+        put(mirror, upload(ROADS)): ROADS,
+        put(mirror, upload(RAIL, path="rail.bin")): RAIL,
+        mirror.put(other, upload(RAIL), checkpoint=Kept(), progress=quiet): RAIL,
+    }
+    assert len(places) == 3
+    assert all(whole(mirror, locator) == content for locator, content in places.items())
+
+
+def test_a_file_of_no_bytes_is_a_file(mirror: MirrorBackend) -> None:
+    seen: list[int] = []
+    locator = put(mirror, upload(b""), progress=seen.append)
+    stat = mirror.stat(locator)
+    assert stat is not None
+    assert stat.size_bytes == 0
+    assert whole(mirror, locator) == b""
+    assert set(seen) == {0}
+
+
+def test_a_broken_put_is_resumed_and_not_started_again(mirror: MirrorBackend) -> None:
+    checkpoint = Kept()
+    break_put(mirror, checkpoint)
+    source = Source(ROADS)
+    locator = put(mirror, upload(source), checkpoint)
+    assert len(source.starts) == 1
+    assert 0 < source.starts[0] <= BREAKS_AT
+    assert source.given_bytes == len(ROADS) - source.starts[0]
+    assert whole(mirror, locator) == ROADS
+
+
+def test_nothing_half_copied_is_visible(mirror: MirrorBackend, draft: Draft) -> None:
+    locator = mirror.locator(draft, "roads.bin")
+
+    def looked_at(start: int) -> Iterator[bytes]:
+        for block in Source(ROADS, ends_at=BREAKS_AT).open(start):
+            assert mirror.stat(locator) is None
+            yield block
+
+    with pytest.raises(MirrorUnavailableError):
+        put(mirror, replace(upload(ROADS), open=looked_at))
+    assert mirror.stat(locator) is None
+    with pytest.raises(MirrorRefusedError):
+        whole(mirror, locator)
+
+
+def test_what_came_of_other_bytes_is_not_continued(mirror: MirrorBackend) -> None:
+    checkpoint = Kept()
+    break_put(mirror, checkpoint)
+    assert whole(mirror, put(mirror, upload(RAIL), checkpoint)) == RAIL
+
+
+def test_a_lost_checkpoint_costs_time_and_never_bytes(mirror: MirrorBackend) -> None:
+    break_put(mirror, Kept())
+    assert whole(mirror, put(mirror, upload(ROADS), Kept())) == ROADS
+
+
+def test_a_source_that_cannot_be_read_is_not_blamed_on_the_mirror(mirror: MirrorBackend) -> None:
+    checkpoint, lost = Kept(), Source(ROADS, ends_at=BREAKS_AT, error=OSError("the disk of the source"))
+    with pytest.raises(OSError, match="the disk of the source"):
+        put(mirror, upload(lost), checkpoint)
+    again = Source(ROADS)
+    assert whole(mirror, put(mirror, upload(again), checkpoint)) == ROADS
+    assert again.starts[0] > 0
+
+
+@pytest.mark.parametrize("announced", [ROADS[:-1], ROADS + b"x", ROADS[: BREAKS_AT + 1], b""])
+def test_a_source_of_another_length_is_not_stored(mirror: MirrorBackend, announced: bytes) -> None:
+    checkpoint = Kept()
+    with pytest.raises(MirrorUnavailableError):
+        put(mirror, upload(Source(ROADS), of=announced), checkpoint)
+    locator = mirror.locator(mirror.prepare(KEY, RECORD), "roads.bin")
+    assert mirror.stat(locator) is None
+
+
+def test_a_source_that_was_too_long_leaves_nothing_to_go_on_from(mirror: MirrorBackend) -> None:
+    checkpoint, announced = Kept(), RAIL[:-1]
+    with pytest.raises(MirrorUnavailableError):
+        put(mirror, upload(Source(ROADS), of=announced), checkpoint)
+    assert whole(mirror, put(mirror, upload(announced), checkpoint)) == announced
+
+
+def test_putting_twice_is_the_same_as_once(mirror: MirrorBackend) -> None:
+    locator, again = put(mirror, upload(ROADS)), Source(ROADS)
+    seen: list[int] = []
+    assert put(mirror, upload(again), progress=seen.append) == locator
+    assert again.given_bytes == 0
+    assert seen[-1] == len(ROADS)
+    assert whole(mirror, locator) == ROADS
+
+
+@pytest.mark.parametrize("other", [RAIL, ROADS[:-1], b""], ids=["same size", "shorter", "empty"])
+def test_other_bytes_under_the_same_name_are_refused(mirror: MirrorBackend, other: bytes) -> None:
+    locator = put(mirror, upload(ROADS))
+    with pytest.raises(MirrorRefusedError, match="etire that copy first"):
+        put(mirror, upload(other))
+    assert whole(mirror, locator) == ROADS
+
+
+@pytest.mark.parametrize("start", [0, 1, 70_001, len(ROADS) - 1, len(ROADS), len(ROADS) + 5])
+@pytest.mark.parametrize("length", [None, 0, 1, 65_537, len(ROADS), 10 * len(ROADS)])
+def test_any_part_is_read(mirror: MirrorBackend, start: int, length: int | None) -> None:
+    locator = put(mirror, upload(ROADS))
+    expected = ROADS[start:] if length is None else ROADS[start : start + length]
+    blocks = list(mirror.read(locator, start=start, length=length))
+    assert b"".join(blocks) == expected
+    assert all(blocks)
+    assert all(len(block) <= 1 << 20 for block in blocks)
+
+
+def test_what_is_absent_has_no_stat_and_is_not_read(mirror: MirrorBackend, draft: Draft) -> None:
+    for path in ("roads.bin", "no/such/folder.bin"):
+        locator = mirror.locator(draft, path)
+        assert mirror.stat(locator) is None
+        with pytest.raises(MirrorRefusedError, match="again"):
+            whole(mirror, locator)
+        with pytest.raises(MirrorRefusedError):
+            list(mirror.read(locator, start=3, length=1))
+
+
+def test_a_retired_copy_is_gone_and_can_be_put_again(mirror: MirrorBackend) -> None:
+    locator, rail = put(mirror, upload(ROADS)), put(mirror, upload(RAIL, path="rail.bin"))
+    mirror.retire(locator)
+    mirror.retire(locator)
+    assert mirror.stat(locator) is None
+    assert whole(mirror, rail) == RAIL
+    assert put(mirror, upload(RAIL)) == locator
+    assert whole(mirror, locator) == RAIL
+
+
+def test_progress_only_rises_and_ends_at_the_size(mirror: MirrorBackend) -> None:
+    checkpoint, seen = Kept(), list[int]()
+    put(mirror, upload(ROADS), progress=seen.append)
+    assert len(seen) > 2
+    assert all(before <= after for before, after in pairwise(seen))
+    assert seen[-1] == len(ROADS)
+    mirror.retire(mirror.locator(mirror.prepare(KEY, RECORD), "roads.bin"))
+    break_put(mirror, checkpoint)
+    resumed: list[int] = []
+    put(mirror, upload(ROADS), checkpoint, resumed.append)
+    assert resumed[0] > BLOCK
+    assert resumed[-1] == len(ROADS)
+
+
+def test_progress_ends_at_the_size_also_if_all_bytes_came_before(mirror: MirrorBackend) -> None:
+    checkpoint, seen = Kept(), list[int]()
+    with pytest.raises(OSError, match="cut"):
+        put(mirror, upload(Source(ROADS, error=OSError("cut at the very end"))), checkpoint)
+    put(mirror, upload(ROADS), checkpoint, seen.append)
+    assert seen[-1] == len(ROADS)
+
+
+def test_publishing_is_repeatable(mirror: MirrorBackend, draft: Draft) -> None:
+    locator = put(mirror, upload(ROADS))
+    receipt = mirror.publish(draft)
+    assert receipt.record_id == draft.record_id
+    assert mirror.publish(draft) == receipt
+    assert whole(mirror, locator) == ROADS
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@given(breaks=st.lists(st.integers(0, 3_000), max_size=4), size_bytes=st.integers(0, 3_000))
+@settings(max_examples=40, deadline=None)
+def test_however_often_it_breaks_the_bytes_are_right(name: str, breaks: list[int], size_bytes: int) -> None:
+    content = ROADS[:size_bytes]
+    with tempfile.TemporaryDirectory() as folder:
+        mirror, checkpoint = BACKENDS[name](Path(folder)), Kept()
+        for position in (one for one in breaks if one < size_bytes):
+            with pytest.raises(MirrorUnavailableError):
+                put(mirror, upload(Source(content, ends_at=position)), checkpoint)
+        assert whole(mirror, put(mirror, upload(content), checkpoint)) == content
+
+
+ACTS: dict[str, Callable[[MirrorBackend], Any]] = {
+    "prepare": lambda mirror: mirror.prepare(KEY, RECORD),
+    "put": lambda mirror: mirror.put(Draft(KEY, KEY), upload(ROADS), checkpoint=Kept(), progress=quiet),
+    "stat": lambda mirror: mirror.stat(f"{KEY}/roads.bin"),
+    "read": lambda mirror: whole(mirror, f"{KEY}/roads.bin"),
+    "retire": lambda mirror: mirror.retire(f"{KEY}/roads.bin"),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_memory_mirror_that_does_not_answer_is_unavailable(act: str) -> None:
+    mirror = MemoryMirror()
+    put(mirror, upload(ROADS))
+    mirror.faults.is_unavailable = True
+    with pytest.raises(MirrorUnavailableError, match="does not answer"):
+        ACTS[act](mirror)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_disk_that_is_not_mounted_is_unavailable_and_nothing_is_written_below_it(act: str, tmp_path: Path) -> None:
+    mirror = LocalMirror(tmp_path / "not-mounted", "https://local.example.org")
+    with pytest.raises(MirrorUnavailableError, match=r"not-mounted: .* Is its disk mounted\?"):
+        ACTS[act](mirror)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("key", ["../outside", ".hidden", "a//b", "a\\b"])
+def test_a_key_that_would_leave_the_directory_is_refused(act: str, key: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    mirror = LocalMirror(folder, "https://local.example.org")
+    acts: dict[str, Callable[[], Any]] = {
+        "prepare": lambda: mirror.prepare(key, RECORD),
+        "put": lambda: mirror.put(Draft(key, key), upload(ROADS), checkpoint=Kept(), progress=quiet),
+        "stat": lambda: mirror.stat(key),
+        "read": lambda: whole(mirror, key),
+        "retire": lambda: mirror.retire(key),
+    }
+    with pytest.raises(MirrorRefusedError, match="Use names"):
+        acts[act]()
+    assert list(tmp_path.rglob("*")) == [folder]
+
+
+@pytest.mark.parametrize("act", ["prepare", "stat", "read", "retire"])
+def test_a_name_that_the_disk_cannot_have_is_refused(act: str, tmp_path: Path) -> None:
+    mirror, name = LocalMirror(tmp_path, "https://local.example.org"), "x" * 300
+    acts: dict[str, Callable[[], Any]] = {
+        "prepare": lambda: mirror.prepare(name, RECORD),
+        "stat": lambda: mirror.stat(name),
+        "read": lambda: whole(mirror, name),
+        "retire": lambda: mirror.retire(name),
+    }
+    with pytest.raises(MirrorRefusedError, match="too long"):
+        acts[act]()
+
+
+def partial_of(folder: Path, one: Upload) -> Path:
+    return folder / KEY / ".partial" / f"{one.path}.{one.sha256[:16]}"
+
+
+def test_a_full_disk_is_unavailable_and_told_as_such(tmp_path: Path) -> None:
+    mirror, roads = LocalMirror(tmp_path, "https://local.example.org"), upload(ROADS)
+    partial = partial_of(tmp_path, roads)
+    partial.parent.mkdir(parents=True)
+    partial.symlink_to("/dev/full")
+    with pytest.raises(MirrorUnavailableError, match="No space left on device"):
+        put(mirror, roads)
+    assert mirror.stat(f"{KEY}/roads.bin") is None
+    partial.unlink()
+    assert whole(mirror, put(mirror, roads)) == ROADS
+
+
+def test_two_workers_that_put_the_same_file_do_not_mix(tmp_path: Path) -> None:
+    mirror, roads = LocalMirror(tmp_path, "https://local.example.org"), upload(ROADS)
+
+    def meanwhile(start: int) -> Iterator[bytes]:
+        with pytest.raises(MirrorUnavailableError, match="another process is writing it"):
+            put(mirror, roads)
+        yield from Source(ROADS).open(start)
+
+    assert whole(mirror, put(mirror, replace(roads, open=meanwhile))) == ROADS
+
+
+@contextmanager
+def nobody_of_rights() -> Iterator[None]:
+    """Go on as a user whom rights concern, also if the tests are run by root."""
+    user = os.geteuid()
+    os.seteuid(65_534 if user == 0 else user)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a directory that every user can reach, unlike those of `tmp_path`."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_directory_without_rights_is_refused_and_told_as_such(open_folder: Path) -> None:
+    mirror = LocalMirror(open_folder, "https://local.example.org")
+    open_folder.chmod(0o555)
+    with nobody_of_rights():
+        with pytest.raises(MirrorRefusedError, match=r"Permission denied\. Look at the rights"):
+            mirror.prepare(KEY, RECORD)
+        with pytest.raises(MirrorRefusedError, match=r"Permission denied\. Look at the rights"):
+            mirror.put(Draft(KEY, KEY), upload(ROADS), checkpoint=Kept(), progress=quiet)
+        assert mirror.stat(f"{KEY}/roads.bin") is None
+
+
+def test_a_folder_that_may_not_be_entered_is_refused_and_not_called_absent(open_folder: Path) -> None:
+    mirror = LocalMirror(open_folder, "https://local.example.org")
+    locator, closed = put(mirror, upload(ROADS)), open_folder / KEY
+    closed.chmod(0o600)
+    with nobody_of_rights():
+        with pytest.raises(MirrorRefusedError, match="Permission denied"):
+            mirror.stat(locator)
+        with pytest.raises(MirrorRefusedError, match="Permission denied"):
+            whole(mirror, locator)
+    closed.chmod(0o755)
+
+
+def test_no_row_of_an_installation_can_name_a_memory_mirror() -> None:
+    assert "memory" not in Mirror.Kind.values
+    with pytest.raises(MirrorRefusedError, match="cannot open mirrors of kind memory"):
+        connect(Mirror(slug="north", kind="memory"))
+
+
+def test_a_put_at_a_memory_mirror_breaks_where_it_is_told_to() -> None:
+    mirror, checkpoint = MemoryMirror(), Kept()
+    mirror.faults.put_breaks_at_byte = BREAKS_AT + 7
+    with pytest.raises(MirrorUnavailableError, match=f"broke off at byte {BREAKS_AT + 7}"):
+        put(mirror, upload(ROADS), checkpoint)
+    mirror.faults.put_breaks_at_byte = None
+    source = Source(ROADS)
+    assert whole(mirror, put(mirror, upload(source), checkpoint)) == ROADS
+    assert source.starts == [BREAKS_AT + 7]
+
+
+def test_a_memory_mirror_damages_what_it_is_told_to() -> None:
+    mirror = MemoryMirror()
+    locator = put(mirror, upload(ROADS))
+    mirror.flip(locator, -1)
+    stat = mirror.stat(locator)
+    assert stat is not None
+    assert stat.checksums["sha256"] != upload(ROADS).sha256
+    assert whole(mirror, locator) == ROADS[:-1] + bytes([ROADS[-1] ^ 0xFF])
+    mirror.faults.reads_end_at_byte = 10
+    assert whole(mirror, locator) == ROADS[:10]
