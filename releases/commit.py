@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from catalog.models import Version
+from releases.catalogue import request_edition
 from releases.definition import read_definition
 from releases.draft import describe
 from releases.errors import PublicationError
@@ -32,3 +33,4 @@ def make_public(step: StepContext, release_id: int) -> None:
                 f"{release}: it is not being published any more. Open its history and look who moved it."
             )
         describe(release.version.dataset, read_definition(release.definition).dataset)
+        request_edition(f"{release.version}: published", now=now)

@@ -19,10 +19,20 @@ APPS = ("catalog", "releases", "mirrors", "swarm", "dfc_site")  # each may impor
 LAYERS = ("errors", "pure", "models", "use case", "door")
 DOORS = {"admin", "admin_pages", "views", "urls", "tasks", "management", "templatetags", "redirect", "serve", "apps"}
 PURE = {
-    "catalog": {"naming", "paths", "versions", "digests", "amounts"},
+    "catalog": {
+        "naming",
+        "paths",
+        "versions",
+        "digests",
+        "amounts",
+        "citation",
+        "stac",
+        "stac_schemas",
+        "geoparquet",
+    },
     "releases": {"manifest", "definition", "states"},
     "mirrors": {"selection"},
-    "swarm": {"torrent", "bencode"},
+    "swarm": {"torrent", "bencode", "nodes"},
 }
 WORLD = {"django", "django_q", "environ", "socket", "urllib.request", "http.client", "requests", "subprocess", "time"}
 CLOCKS = {"now", "today", "utcnow"}

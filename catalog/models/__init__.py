@@ -1,11 +1,15 @@
 from catalog.models.dataset import DataPackage, Dataset, Licence, Provider
-from catalog.models.version import Asset, Item, PieceTable, Version, VersionQuerySet
+from catalog.models.edition import CatalogueChange, Edition
+from catalog.models.version import Asset, Item, ItemLink, PieceTable, Version, VersionQuerySet
 
 __all__ = [
     "Asset",
+    "CatalogueChange",
     "DataPackage",
     "Dataset",
+    "Edition",
     "Item",
+    "ItemLink",
     "Licence",
     "PieceTable",
     "Provider",

@@ -114,6 +114,24 @@ class Item(models.Model):
         return self.item_id
 
 
+class ItemLink(models.Model):
+    """Something of an Item that we do not hold: a STAC link such as `via`, never an Asset."""
+
+    item = models.ForeignKey(Item, models.CASCADE, related_name="links")
+    rel = models.CharField(max_length=40)
+    href = models.URLField(max_length=1000)
+    media_type = models.CharField(max_length=120)
+    title_en = models.CharField(max_length=200)
+    title_fr = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["item", "pk"]
+        constraints = [models.UniqueConstraint(fields=["item", "rel", "href"], name="item_link_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rel} {self.href}"
+
+
 def digest_constraint(field: str, length: int, name: str) -> models.CheckConstraint:
     return models.CheckConstraint(name=name, condition=Q(**{f"{field}__regex": rf"^[0-9a-f]{{{length}}}$"}))
 

@@ -1,5 +1,6 @@
 """Our own storage as a directory of this machine."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,3 +45,7 @@ class LocalStorage:
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens if there is none."""
         self.path(key).unlink(missing_ok=True)
+
+    def delete_folder(self, key: str) -> None:
+        """Remove all files below a key; nothing happens if there are none."""
+        shutil.rmtree(self.path(key), ignore_errors=True)

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from dfc_site import demo
+from releases.models import Release
+from tests.site import walk
 from tests.site.running import Installation
+from tests.site.snapshots import Snapshots
 
 
 @pytest.fixture
@@ -30,14 +33,21 @@ def installation(db: None, own_folders: Path) -> Iterator[dict[str, str]]:
     os.umask(before)
 
 
-@pytest.fixture
-def author(installation: dict[str, str]) -> Any:
-    return demo.person("author")
+@pytest.fixture(scope="session")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Snapshots:
+    return Snapshots(tmp_path_factory.mktemp("snapshots"))
 
 
 @pytest.fixture
-def reviewer(installation: dict[str, str]) -> Any:
-    return demo.person("reviewer")
+def in_review(transactional_db: None, own_folders: Path, snapshots: Snapshots) -> Release:
+    """The first example, built twice and waiting for a reviewer."""
+    return snapshots.bring("in_review", walk.to_review)
+
+
+@pytest.fixture
+def published(transactional_db: None, own_folders: Path, snapshots: Snapshots) -> Release:
+    """The first example, public on two mirrors and in the catalogue."""
+    return snapshots.bring("published", walk.to_public)
 
 
 @pytest.fixture(scope="session")

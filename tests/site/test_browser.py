@@ -122,7 +122,7 @@ def compare_download(site: Installation, page: Page, word: str) -> None:
 
 def test_the_stylesheet_and_the_fonts_really_load(visit: Any) -> None:
     for path in (f"/en/datasets/{IDENTIFIER}/v0.1.0-beta/", "/fr/", "/admin/login/"):
-        page, failed = visit(), []
+        page, failed = visit(), list[str]()
         page.on("response", lambda answer, failed=failed: failed.append(answer.url) if answer.status >= 400 else None)
         page.on("console", lambda word, failed=failed: failed.append(word.text) if word.type == "error" else None)
         page.goto(path)

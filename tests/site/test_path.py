@@ -14,58 +14,27 @@ from catalog.storage.connect import own_storage
 from dfc_site import demo
 from mirrors.models import Check, Replica
 from releases.approve import approve_release
-from releases.build import request_build
 from releases.definition import read_definition
 from releases.edit import edit_release
 from releases.errors import NotApprovableError, NotEditableError
-from releases.jobs import engine
 from releases.models import Build, Job, Release
-from releases.submit import submit_release
 from swarm.models import Torrent
+from tests.site.walk import approve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def built(author: Any) -> Release:
-    release = demo.ensure_draft(demo.PUBLISHED)
-    request_build(release, by=author, channel="command", now=timezone.now())
-    engine.drain(60)
-    release.refresh_from_db()
-    return release
-
-
-def in_review(author: Any) -> Release:
-    release = built(author)
-    submit_release(release, by=author, channel="command", now=timezone.now())
-    return release
-
-
-def approve(release: Release, by: Any) -> None:
-    approve_release(
-        release, by=by, channel="command", seen_digest=release.reviewed_digest, now=timezone.now(), reason="Read."
-    )
-
-
-def published(author: Any, reviewer: Any) -> Release:
-    release = in_review(author)
-    approve(release, reviewer)
-    engine.drain(90)
-    release.refresh_from_db()
-    return release
-
-
-def test_a_release_goes_from_recipe_to_public(author: Any, reviewer: Any) -> None:
-    release = published(author, reviewer)
+def test_a_release_goes_from_recipe_to_public(published: Release) -> None:
     jobs = {
         job.key: [step.error for step in job.steps.exclude(error="")] for job in Job.objects.exclude(state="done")
     }
     assert jobs == {}
-    assert release.state == Release.State.PUBLISHED
-    version = Version.objects.get(pk=release.version_id)
+    assert published.state == Release.State.PUBLISHED
+    version = Version.objects.get(pk=published.version_id)
     assert version.state == Version.State.PUBLISHED
     assert version.doi is not None
     assert version.doi.startswith("10.5072/")
-    moves = [(one.source, one.to) for one in release.transitions.all()]
+    moves = [(one.source, one.to) for one in published.transitions.all()]
     assert moves == [
         ("draft", "building"),
         ("building", "built"),
@@ -76,9 +45,8 @@ def test_a_release_goes_from_recipe_to_public(author: Any, reviewer: Any) -> Non
     ]
 
 
-def test_every_file_has_two_fully_read_copies_and_a_torrent(author: Any, reviewer: Any) -> None:
-    release = published(author, reviewer)
-    assets = list(Asset.objects.filter(item__version=release.version_id))
+def test_every_file_has_two_fully_read_copies_and_a_torrent(published: Release) -> None:
+    assets = list(Asset.objects.filter(item__version=published.version_id))
     assert {asset.role for asset in assets} == {"data", "source", "source-bundle"}
     for asset in assets:
         stored = b"".join(own_storage().read(asset.storage_key))
@@ -91,34 +59,33 @@ def test_every_file_has_two_fully_read_copies_and_a_torrent(author: Any, reviewe
         assert Torrent.objects.filter(asset=asset).count() == 1
 
 
-def test_it_was_built_twice_and_once_more_from_its_bundle(author: Any, reviewer: Any) -> None:
-    release = published(author, reviewer)
-    builds = list(release.builds.values_list("purpose", "verdict"))
+def test_it_was_built_twice_and_once_more_from_its_bundle(published: Release) -> None:
+    builds = list(published.builds.values_list("purpose", "verdict"))
     assert sorted(builds) == [("confirm", "identical"), ("review", "first"), ("review", "identical")]
     assert all(build.isolation for build in Build.objects.all())
 
 
-def test_the_author_and_the_submitter_cannot_approve(author: Any) -> None:
-    release = in_review(author)
+def test_the_author_and_the_submitter_cannot_approve(in_review: Release) -> None:
     with pytest.raises(NotApprovableError, match="A second person has to approve"):
-        approve(release, author)
-    release.refresh_from_db()
-    assert release.state == Release.State.IN_REVIEW
+        approve(in_review, demo.person("author"))
+    in_review.refresh_from_db()
+    assert in_review.state == Release.State.IN_REVIEW
     assert not Job.objects.filter(pipeline="publish").exists()
 
 
-def test_an_approval_is_bound_to_what_was_seen(author: Any, reviewer: Any) -> None:
-    release = in_review(author)
+def test_an_approval_is_bound_to_what_was_seen(in_review: Release) -> None:
     with pytest.raises(NotApprovableError, match="not what was reviewed"):
-        approve_release(release, by=reviewer, channel="admin", seen_digest="0" * 64, now=timezone.now())
-    assert not release.approvals.exists()
+        approve_release(
+            in_review, by=demo.person("reviewer"), channel="admin", seen_digest="0" * 64, now=timezone.now()
+        )
+    assert not in_review.approvals.exists()
 
 
-def edit(release: Release, author: Any, old: str, new: str) -> None:
+def edit(release: Release, old: str, new: str) -> None:
     edit_release(
         release,
         read_definition(release.definition.replace(old, new)),
-        by=author,
+        by=demo.person("author"),
         channel="admin",
         offered={},
         storage=own_storage(),
@@ -126,43 +93,38 @@ def edit(release: Release, author: Any, old: str, new: str) -> None:
     )
 
 
-def test_an_edit_after_review_voids_it_and_asks_for_a_new_build(author: Any, reviewer: Any) -> None:
-    release = in_review(author)
-    seen = release.reviewed_digest
-    edit(release, author, "Made with Natural Earth.", "Made with Natural Earth data.")
-    assert release.state == Release.State.DRAFT
-    assert release.reviewed_digest == ""
+def test_an_edit_after_review_voids_it_and_asks_for_a_new_build(in_review: Release) -> None:
+    seen = in_review.reviewed_digest
+    edit(in_review, "Made with Natural Earth.", "Made with Natural Earth data.")
+    assert in_review.state == Release.State.DRAFT
+    assert in_review.reviewed_digest == ""
     with pytest.raises(NotApprovableError, match="not in review"):
-        approve_release(release, by=reviewer, channel="admin", seen_digest=seen, now=timezone.now())
+        approve_release(in_review, by=demo.person("reviewer"), channel="admin", seen_digest=seen, now=timezone.now())
 
 
-def test_two_approvers_are_counted_and_an_edit_voids_the_first(author: Any, reviewer: Any, settings: Any) -> None:
+def test_two_approvers_are_counted_and_an_edit_voids_the_first(in_review: Release, settings: Any) -> None:
     settings.DFC_APPROVERS = 2
-    release = in_review(author)
-    approve(release, reviewer)
-    assert release.state == Release.State.IN_REVIEW
+    approve(in_review, demo.person("reviewer"))
+    assert in_review.state == Release.State.IN_REVIEW
     with pytest.raises(NotApprovableError, match="has approved it already"):
-        approve(release, reviewer)
-    edit(release, author, "Made with Natural Earth.", "Made with Natural Earth data.")
-    assert release.approvals.get().voided_at is not None
+        approve(in_review, demo.person("reviewer"))
+    edit(in_review, "Made with Natural Earth.", "Made with Natural Earth data.")
+    assert in_review.approvals.get().voided_at is not None
 
 
-def test_one_person_may_do_it_all_only_where_the_setting_says_so(author: Any, settings: Any) -> None:
+def test_one_person_may_do_it_all_only_where_the_setting_says_so(in_review: Release, settings: Any) -> None:
     settings.DFC_APPROVERS = 0
-    release = in_review(author)
-    approve(release, author)
-    assert release.state == Release.State.PUBLISHING
+    approve(in_review, demo.person("author"))
+    assert in_review.state == Release.State.PUBLISHING
 
 
-def test_nothing_is_edited_once_it_is_published(author: Any, reviewer: Any) -> None:
-    release = published(author, reviewer)
+def test_nothing_is_edited_once_it_is_published(published: Release) -> None:
     with pytest.raises(NotEditableError, match="can no longer be edited"):
-        edit(release, author, "Made with Natural Earth.", "Made with Natural Earth data.")
+        edit(published, "Made with Natural Earth.", "Made with Natural Earth data.")
 
 
-def test_nothing_of_a_draft_is_public(author: Any, client: Client) -> None:
-    release = in_review(author)
-    identifier = release.version.dataset.identifier
+def test_nothing_of_a_draft_is_public(in_review: Release, client: Client) -> None:
+    identifier = in_review.version.dataset.identifier
     asset = f"{identifier}_v0.1.0-beta.geojson"
     for address in (
         f"/en/datasets/{identifier}/",
@@ -175,8 +137,8 @@ def test_nothing_of_a_draft_is_public(author: Any, client: Client) -> None:
     assert identifier not in client.get("/en/").content.decode()
 
 
-def test_the_public_pages_and_doors_open_when_it_is_published(author: Any, reviewer: Any, client: Client) -> None:
-    version = published(author, reviewer).version
+def test_the_public_pages_and_doors_open_when_it_is_published(published: Release, client: Client) -> None:
+    version = published.version
     identifier = version.dataset.identifier
     asset = Asset.objects.get(item__version=version, key="data")
     door = f"/d/{identifier}/v0.1.0-beta/{asset.path}"
@@ -192,15 +154,14 @@ def test_the_public_pages_and_doors_open_when_it_is_published(author: Any, revie
     assert asset.path in client.get(f"/d/{identifier}/latest/SHA256SUMS").content.decode()
 
 
-def test_the_command_follows_the_same_rules(author: Any, reviewer: Any, capsys: Any) -> None:
-    release = in_review(author)
-    words = (release.version.dataset.identifier, "v0.1.0-beta")
+def test_the_command_follows_the_same_rules(in_review: Release, capsys: Any) -> None:
+    words = (in_review.version.dataset.identifier, "v0.1.0-beta")
     call_command("release", "approve", *words, "--by", "reviewer", "--dry-run")
-    release.refresh_from_db()
-    assert release.state == Release.State.IN_REVIEW
+    in_review.refresh_from_db()
+    assert in_review.state == Release.State.IN_REVIEW
     call_command("release", "status", *words, "--json")
     shown = json.loads(capsys.readouterr().out.split("\n", 1)[1])
     assert shown["state"] == "in_review"
     call_command("release", "approve", *words, "--by", "reviewer")
-    release.refresh_from_db()
-    assert release.state == Release.State.PUBLISHING
+    in_review.refresh_from_db()
+    assert in_review.state == Release.State.PUBLISHING

@@ -1,0 +1,78 @@
+"""The catalogue for machines: one Collection or Item as JSON, and the files of the current edition."""
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.utils import timezone
+from django.utils.translation import override
+
+from catalog.errors import StewardshipError
+from catalog.models import Edition, Item, Version
+from catalog.stac import collection, document, item
+from dfc_site.entries import LISTED, Neighbours, collection_entry, entries_of, latest, listed_versions
+from dfc_site.export import POINTER
+from mirrors.connect import connect
+from mirrors.models import Mirror
+from mirrors.redirect import open_to_all
+
+ORIGIN = "origin"
+POINTER_NAME = POINTER.rpartition("/")[2]
+
+
+def language_of(request: HttpRequest) -> str:
+    """Read `?lang=`; English is the default, since the address of a document has to stay the same for all."""
+    wanted = request.GET.get("lang", "en")
+    if wanted not in {"en", "fr"}:
+        raise Http404
+    return wanted
+
+
+def versions_of(identifier: str) -> list[Version]:
+    versions = list(listed_versions().filter(dataset__identifier=identifier))
+    if not versions:
+        raise Http404
+    return versions
+
+
+def collection_document(request: HttpRequest, identifier: str) -> HttpResponse:
+    """Give the STAC Collection of a dataset."""
+    language, versions = language_of(request), versions_of(identifier)
+    with override(language):
+        entry = collection_entry(latest(versions), language)
+    return open_to_all(JsonResponse(document(collection(entry)), json_dumps_params={"ensure_ascii": False}))
+
+
+def item_document(request: HttpRequest, identifier: str, item_id: str) -> HttpResponse:
+    """Give one STAC Item, version item or tile."""
+    language, versions = language_of(request), versions_of(identifier)
+    found = Item.objects.filter(version__dataset__identifier=identifier, version__state__in=LISTED, item_id=item_id)
+    row = found.first()
+    place = next((number for number, one in enumerate(versions) if row and one.pk == row.version_id), None)
+    if row is None or place is None:
+        raise Http404
+    with override(language):
+        page = [(versions[place], around(versions, place))]
+        entry = next(iter(entries_of(page, [row], language, now=timezone.now())))
+    body = document(item(entry))
+    return open_to_all(
+        JsonResponse(body, content_type="application/geo+json", json_dumps_params={"ensure_ascii": False})
+    )
+
+
+def around(versions: list[Version], place: int) -> Neighbours:
+    before = versions[place - 1] if place else None
+    after = versions[place + 1] if place + 1 < len(versions) else None
+    return Neighbours(before, after, latest(versions))
+
+
+def catalogue_file(_request: HttpRequest, path: str) -> HttpResponse:
+    """Send people to a file of the current edition, where it lies for good and answers ranges."""
+    edition, origin = Edition.objects.first(), Mirror.objects.filter(slug=ORIGIN, is_enabled=True).first()
+    if edition is None or origin is None:
+        raise Http404
+    backend, locator = connect(origin), POINTER if path == POINTER_NAME else f"{edition.folder}/{path}"
+    try:
+        is_there = backend.stat(locator) is not None
+    except StewardshipError:
+        is_there = False
+    if not is_there:
+        raise Http404
+    return open_to_all(HttpResponseRedirect(backend.url(locator)))
