@@ -1,4 +1,4 @@
-from releases.models.build import Build, BuildOutput, Manifest
+from releases.models.build import Build, BuildOutput, Finding, Manifest
 from releases.models.jobs import Effect, Job, Step, StepEvent
 from releases.models.release import (
     Approval,
@@ -16,6 +16,7 @@ __all__ = [
     "BuildOutput",
     "DeclaredOutput",
     "Effect",
+    "Finding",
     "Job",
     "Manifest",
     "Recipe",

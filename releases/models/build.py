@@ -94,3 +94,30 @@ class BuildOutput(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class Finding(models.Model):
+    """One thing that an inspection found in a source or output of the newest build, shown to the reviewer.
+
+    `found` and `instead` are the facts of its sentence, which releases/inspect.py keeps for each `code`.
+    """
+
+    class Severity(models.TextChoices):
+        ERROR = "error", _("Error")
+        WARNING = "warning", _("Warning")
+        NOTE = "note", _("Note")
+
+    release = models.ForeignKey(Release, models.CASCADE, related_name="findings")
+    file = models.CharField(max_length=255)
+    is_source = models.BooleanField()
+    code = models.CharField(max_length=40)
+    severity = models.CharField(max_length=7, choices=Severity)
+    found = models.CharField(max_length=255, blank=True)
+    instead = models.CharField(max_length=255, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["release", "-is_source", "file", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.code}"

@@ -1,0 +1,39 @@
+"""`manage.py licences`: every installed distribution with the licence that it states."""
+
+import argparse
+import json
+from importlib.metadata import Distribution, distributions
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+PREFIX = "License :: "
+LONGEST = 60
+
+
+class Command(BaseCommand):
+    help = "List every installed distribution with its version and licence."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, **options: Any) -> None:
+        rows = sorted({(one.metadata["Name"], one.version, licence(one)) for one in distributions()})
+        if options["json"]:
+            keys = ("name", "version", "licence")
+            self.stdout.write(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+            return
+        for row in rows:
+            self.stdout.write("  ".join(row))
+
+
+def licence(one: Distribution) -> str:
+    """Give the SPDX expression, else the classifiers, else the first words of the free text."""
+    metadata = one.metadata
+    if expression := metadata.get("License-Expression"):
+        return str(expression)
+    classified = [
+        word.rpartition(" :: ")[2] for word in metadata.get_all("Classifier", []) if word.startswith(PREFIX)
+    ]
+    text = (metadata.get("License") or "").strip().splitlines()
+    return ", ".join(classified) or (text[0][:LONGEST] if text else "not stated")
