@@ -1,4 +1,4 @@
-"""The demonstration: two people, two mirrors on this machine, one release published and one in review.
+"""The demonstration: two people, two mirrors on this machine, two releases published and one in review.
 
 Every step asks the rows first, so that a demo that was interrupted goes on and a finished one changes nothing.
 """
@@ -31,9 +31,10 @@ from releases.find import find_release
 from releases.models import Release, Transition
 from releases.submit import submit_release
 
-EXAMPLE = "natural-earth-provinces"
+PROVINCES, TILES = "natural-earth-provinces", "vancouver-orthoimagery-index"
 PEOPLE, PASSWORDS = ("author", "reviewer", "admin"), "demo-passwords.json"
-PUBLISHED, IN_REVIEW = "release.toml", "release-0.2.0.toml"
+PUBLISHED = (f"{PROVINCES}/release.toml", f"{TILES}/release.toml")
+IN_REVIEW = f"{PROVINCES}/release-0.2.0.toml"
 PACKAGES = (
     ("statistical", "Statistical data", "Données statistiques"),
     ("foundation", "Foundation data", "Données de base"),
@@ -53,7 +54,8 @@ def prepare() -> dict[str, str]:
     ensure_groups()
     ensure_packages()
     ensure_mirrors()
-    ensure_repository(settings.DFC_EXAMPLES_DIR / EXAMPLE, made(settings.DFC_REPOSITORIES_DIR))
+    for example in (PROVINCES, TILES):
+        ensure_repository(settings.DFC_EXAMPLES_DIR / example, made(settings.DFC_REPOSITORIES_DIR))
     return ensure_people()
 
 
@@ -124,14 +126,13 @@ def kept_passwords() -> dict[str, str]:
     return found
 
 
-def play(say: Say, *, timeout_s: float) -> tuple[Release, Release]:
-    """Bring the first example to published and the second to review; the workers must be running.
+def play(say: Say, *, timeout_s: float) -> tuple[list[Release], Release]:
+    """Bring both examples to published and one more version to review; the workers must be running.
 
     Raises DemoStuckError when a step takes longer than `timeout_s`, or needs a person.
     """
-    first = reach(PUBLISHED, Release.State.PUBLISHED, say, timeout_s)
-    second = reach(IN_REVIEW, Release.State.IN_REVIEW, say, timeout_s)
-    return first, second
+    published = [reach(file, Release.State.PUBLISHED, say, timeout_s) for file in PUBLISHED]
+    return published, reach(IN_REVIEW, Release.State.IN_REVIEW, say, timeout_s)
 
 
 def reach(file: str, goal: str, say: Say, timeout_s: float) -> Release:
@@ -157,15 +158,15 @@ def reach(file: str, goal: str, say: Say, timeout_s: float) -> Release:
 
 
 def ensure_draft(file: str) -> Release:
-    folder = settings.DFC_EXAMPLES_DIR / EXAMPLE
-    definition = read_definition((folder / file).read_text(encoding="utf-8"))
+    path = settings.DFC_EXAMPLES_DIR / file
+    definition = read_definition(path.read_text(encoding="utf-8"))
     identifier, number = named(definition).split(" ")
     found = Release.objects.filter(version__dataset__identifier=identifier, version__number=number.removeprefix("v"))
     if not found.exists():
         draft_release(
             definition,
             by=person("author"),
-            offered={source.name: folder / "sources" / source.name for source in definition.sources},
+            offered={source.name: path.parent / "sources" / source.name for source in definition.sources},
             storage=own_storage(),
             now=timezone.now(),
         )

@@ -24,7 +24,7 @@ from releases.edit import edit_release
 from releases.forms import DefinitionForm
 from releases.jobs import steering
 from releases.jobs.board import board
-from releases.models import Build, Job, Release, Step, Transition
+from releases.models import Build, DeclaredOutput, Job, Release, Step, Transition
 from releases.people import require_permission
 from releases.states import EDITABLE
 from releases.submit import submit_release
@@ -117,7 +117,9 @@ def define(
                 return HttpResponseRedirect(page_of(release))
     errors += [str(one) for found in form.errors.values() for one in found]
     typed = form.cleaned_data.get("definition", "") if posted and hasattr(form, "cleaned_data") else initial
-    context = context_of(request, form=form, errors=errors, typed=typed, **template_context)
+    edited = template_context.get("release")
+    back = page_of(edited) if edited else reverse("admin:releases_release_changelist")
+    context = context_of(request, form=form, errors=errors, typed=typed, back=back, **template_context)
     return render(request, "admin/releases/define.html", context, status=422 if errors else 200)
 
 
@@ -147,10 +149,9 @@ def release_page(request: HttpRequest, pk: int) -> HttpResponse:
         rail=rail_of(release),
         builds=shown,
         manifest=shown[0].manifest if shown else None,
-        outputs=release.outputs.all(),
+        outputs=outputs_of(release, shown),
         sources=release.sources.all(),
-        transitions=release.transitions.select_related("by").order_by("-at", "-pk"),
-        approvals=release.approvals.select_related("by"),
+        history=history_of(release),
         findings=[
             one for one in shown if one.finding or one.verdict in {Build.Verdict.FAILED, Build.Verdict.DIFFERENT}
         ],
@@ -175,6 +176,27 @@ def rail_of(release: Release) -> list[dict[str, Any]]:
         }
         for number, state in enumerate(order)
     ]
+
+
+def outputs_of(release: Release, builds: list[Build]) -> list[tuple[DeclaredOutput, str | None]]:
+    """Give each declared output with its digest in the first of these builds; None where it has not been made."""
+    made = {one.path: one.sha256 for build in builds[:1] for one in build.outputs.all()}
+    return [(one, made.get(one.path)) for one in release.outputs.all()]
+
+
+def history_of(release: Release) -> list[dict[str, Any]]:
+    """Give each state that the release came to, the newest first: its title, when, by whom and through which door."""
+    moves = [
+        {
+            "title": Release.State(one.to).label,
+            "at": one.at,
+            "who": ", ".join(str(part) for part in (one.by, one.get_channel_display()) if part),
+            "reason": one.reason,
+        }
+        for one in release.transitions.select_related("by").order_by("-at", "-pk")
+    ]
+    drafted = {"title": Release.State.DRAFT.label, "at": release.created_at, "who": release.author}
+    return [*moves, drafted]
 
 
 def acts_of(request: HttpRequest, release: Release) -> set[str]:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -11,6 +12,19 @@ from django.utils.translation import get_language
 from catalog import amounts
 
 register = template.Library()
+
+FORMATS = {
+    "application/geo+json": "GeoJSON",
+    "application/gzip": "gzip",
+    "application/json": "JSON",
+    "application/vnd.apache.parquet": "Parquet",
+    "application/vnd.pmtiles": "PMTiles",
+    "application/zip": "ZIP",
+    "image/tiff": "TIFF",
+    "image/webp": "WebP",
+    "text/csv": "CSV",
+    "text/plain": "TXT",
+}
 
 
 def language() -> str:
@@ -25,8 +39,9 @@ def size(size_bytes: int) -> SafeString:
 
 
 @register.filter
-def plain_size(size_bytes: int) -> str:
-    return amounts.size(size_bytes, language())
+def plain_size(size_bytes: float) -> str:
+    """A size in words; a rate may bring a fraction of a byte."""
+    return amounts.size(round(size_bytes), language())
 
 
 @register.filter
@@ -68,3 +83,16 @@ def digest(value: str) -> SafeString:
 def breakable(identifier: str) -> SafeString:
     """An identifier that may be broken after each underscore."""
     return format_html_join(SafeString("_<wbr>"), "{}", ((part,) for part in identifier.split("_")))
+
+
+@register.filter
+def media(media_type: str) -> SafeString:
+    """The name by which people know a media type, with the type itself as its title."""
+    name = FORMATS.get(media_type.partition(";")[0].strip(), media_type)
+    return format_html('<span title="{}">{}</span>', media_type, name)
+
+
+@register.filter
+def degrees(value: float) -> str:
+    """Degrees to two places, with a true minus sign."""
+    return f"{number_format(value, 2)}°".replace("-", "\u2212")

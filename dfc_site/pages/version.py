@@ -10,8 +10,11 @@ from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from catalog.models import Asset, Version
+from catalog.models.dataset import in_language
+from dfc_site.entries import citation_of
 from dfc_site.pages.footprint import draw
 from mirrors.models import Check, Mirror, Replica
 from mirrors.offer import offers
@@ -22,6 +25,7 @@ from swarm.models import Torrent
 from swarm.read import magnet_link, torrents_of
 
 MAIN_KEY = "data"
+BROKEN = (Replica.State.DAMAGED, Replica.State.MISSING)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class Cell:
     mirror: Mirror
     replica: Replica | None
     check: Check | None
+
+    @property
+    def is_broken(self) -> bool:
+        return self.replica is not None and self.replica.state in BROKEN
 
 
 @dataclass(frozen=True)
@@ -80,24 +88,41 @@ def context_of(found: Version, *, now: datetime) -> dict[str, Any]:
     release = Release.objects.select_related("recipe").get(version=found)
     item = found.items.get(tile="")
     files = files_of(found, now=now)
+    main = next((one for one in files if one.asset.key == MAIN_KEY), files[0])
     cells = cells_of(files)
+    latest = Version.objects.latest_of(found.dataset)
     builds = list(release.builds.select_related("manifest").order_by("-round", "purpose", "-number"))
     return {
         "version": found,
         "dataset": found.dataset,
         "item": item,
         "picture": draw(bytes(item.footprint_wkb)),
-        "latest": Version.objects.latest_of(found.dataset),
+        "latest": latest,
+        "newer": latest if latest and latest.precedence > found.precedence else None,
         "versions": Version.objects.public().filter(dataset=found.dataset),
         "files": files,
-        "main": next((one for one in files if one.asset.key == MAIN_KEY), files[0]),
+        "main": main,
         "total_bytes": sum(one.asset.size_bytes for one in files),
         "evidence": cells,
         "mirrors": (rows := mirror_rows(cells)),
         "safety": safety_of(rows),
+        "broken": sum(cell.is_broken for _, line in cells for cell in line),
         "section": "datasets",
-        "site": settings.DFC_SITE_URL,
+        "commands": commands_of(found, main),
+        "citation": citation_of(found, get_language() or "en"),
         **provenance_of(release, builds),
+    }
+
+
+def commands_of(found: Version, main: File) -> dict[str, str]:
+    """Write the lines that people paste into a terminal to fetch, verify and rebuild."""
+    file = f"{settings.DFC_SITE_URL}{main.door}"
+    folder = f"{settings.DFC_SITE_URL}/d/{found.dataset.identifier}/{found.shown}"
+    return {
+        "curl": f"curl -L -O {file}",
+        "aria2": f"aria2c --seed-time=0 {file}.torrent",
+        "verify": f"curl -sL {folder}/SHA256SUMS | sha256sum --check --ignore-missing",
+        "rebuild": f"curl -sL {folder}/source-bundle.tar.gz | tar -xz && python3 rebuild.py --out rebuilt",
     }
 
 
@@ -172,6 +197,7 @@ def provenance_of(release: Release, builds: list[Build]) -> dict[str, Any]:
     return {
         "release": release,
         "recipe": release.recipe,
+        "unconfirmed_reason": in_language(release, "unconfirmed_reason"),
         "sources": release.sources.all(),
         "builds": reviewed[::-1],
         "confirmation": confirmations[0] if confirmations else None,

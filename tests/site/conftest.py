@@ -1,11 +1,13 @@
 """A whole installation for one test: people, packages, two mirrors and a repository in a folder of its own."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from dfc_site import demo
 from releases.models import Release
@@ -61,3 +63,41 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     finally:
         installation.stop()
     return installation
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed; ./test installs it as root on Debian")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(site: Installation, browser: Browser) -> Iterator[Any]:
+    """Open a page as one person, with cookies of its own; `visit("")` is a stranger."""
+    contexts = []
+
+    def opened(name: str = "") -> Page:
+        context = browser.new_context(base_url=site.url)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        if name:
+            sign_in(page, name, site.passwords()[name])
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    page.goto("/admin/")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log out").wait_for()

@@ -53,7 +53,7 @@ def test_a_curator_has_no_permission_on_the_queue(installation: dict[str, str]) 
     assert not [name for name in author.get_all_permissions() if name.startswith(("django_q", "auth", "admin"))]
 
 
-@pytest.mark.parametrize("folder", [demo.EXAMPLE])
+@pytest.mark.parametrize("folder", [demo.PROVINCES, demo.TILES])
 def test_an_example_becomes_the_same_commit_everywhere(folder: str, tmp_path: Path, settings: object) -> None:
     source = Path("examples") / folder
     commit = examples.ensure_repository(source, tmp_path)

@@ -16,7 +16,7 @@ def to_review() -> Release:
     """Prepare the demonstration, then draft, build and submit its first release."""
     demo.prepare()
     author = demo.person("author")
-    release = demo.ensure_draft(demo.PUBLISHED)
+    release = demo.ensure_draft(demo.PUBLISHED[0])
     request_build(release, by=author, channel="command", now=timezone.now())
     engine.drain(60)
     release.refresh_from_db()

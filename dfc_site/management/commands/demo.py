@@ -8,10 +8,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from catalog.errors import StewardshipError
 from dfc_site import demo
+from releases.models import Release
 
 
 class Command(BaseCommand):
-    help = "Prepare and play the demonstration: one release published, one waiting for approval."
+    help = "Prepare and play the demonstration: two releases published, one waiting for approval."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--prepare", action="store_true", help="only people, mirrors and repositories")
@@ -21,8 +22,7 @@ class Command(BaseCommand):
         try:
             self.greet(demo.prepare())
             if not options["prepare"]:
-                first, second = demo.play(self.stdout.write, timeout_s=options["timeout"])
-                self.show(first, second)
+                self.show(*demo.play(self.stdout.write, timeout_s=options["timeout"]))
         except StewardshipError as error:
             raise CommandError(str(error)) from error
 
@@ -32,11 +32,13 @@ class Command(BaseCommand):
         if passwords:
             self.stdout.write(f"They are kept in {settings.DFC_DATA_DIR / demo.PASSWORDS} (mode 0600).")
 
-    def show(self, first: Any, second: Any) -> None:
+    def show(self, published: list[Release], waiting: Release) -> None:
         site = settings.DFC_SITE_URL
-        dataset = first.version.dataset.identifier
-        self.stdout.write(f"Published: {site}/en/datasets/{dataset}/{first.version.shown}/")
-        self.stdout.write(f"Publié:    {site}/fr/datasets/{dataset}/{first.version.shown}/")
+        for release in published:
+            place = f"datasets/{release.version.dataset.identifier}/{release.version.shown}/"
+            self.stdout.write(f"Published: {site}/en/{place}")
+            self.stdout.write(f"Publié:    {site}/fr/{place}")
+        self.stdout.write(f"The site:  {site}/")
         self.stdout.write(
-            f"In review: {site}/admin/releases/release/{second.pk}/change/ (sign in as reviewer, approve)"
+            f"In review: {site}/admin/releases/release/{waiting.pk}/change/ (sign in as reviewer, approve)"
         )
