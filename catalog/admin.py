@@ -3,9 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
 
-from catalog.models import Asset, DataPackage, Dataset, Licence, Version
+from catalog.history import history_of
+from catalog.models import Alias, Asset, CatalogueChange, DataPackage, Dataset, Edition, Licence, Version
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -21,6 +26,26 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
+class FieldHistoryAdmin(ReadOnlyAdmin):
+    """Rows whose every change of a field is kept, which the page “History” shows to whoever may see the row."""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("History"),
+            "opts": self.opts,
+            "row": row,
+            "entries": list(history_of(row)),
+            **(extra_context or {}),
+        }
+        return render(request, "admin/catalog/history.html", context)
+
+
 @admin.register(DataPackage)
 class DataPackageAdmin(admin.ModelAdmin):
     list_display = ["slug", "title_en", "title_fr", "priority"]
@@ -33,11 +58,19 @@ class DataPackageAdmin(admin.ModelAdmin):
 
 
 @admin.register(Dataset)
-class DatasetAdmin(ReadOnlyAdmin):
+class DatasetAdmin(FieldHistoryAdmin):
     list_display = ["identifier", "title_en", "title_fr", "package", "grade"]
     list_filter = ["package", "grade", "region"]
     list_select_related = ["package"]
     search_fields = ["identifier", "dguid", "title_en", "title_fr"]
+
+
+@admin.register(Alias)
+class AliasAdmin(ReadOnlyAdmin):
+    list_display = ["identifier", "dataset", "at"]
+    list_select_related = ["dataset"]
+    search_fields = ["identifier", "dataset__identifier"]
+    date_hierarchy = "at"
 
 
 @admin.register(Version)
@@ -59,5 +92,21 @@ class LicenceAdmin(ReadOnlyAdmin):
 class AssetAdmin(ReadOnlyAdmin):
     list_display = ["path", "role", "size_bytes", "sha256", "sealed_at"]
     list_filter = ["role"]
-    search_fields = ["path", "sha256", "item__item_id"]
+    search_fields = ["path", "sha256", "sha1", "md5", "item__item_id"]
     date_hierarchy = "sealed_at"
+
+
+@admin.register(Edition)
+class EditionAdmin(ReadOnlyAdmin):
+    list_display = ["folder", "versions", "size_bytes", "made_at"]
+    search_fields = ["manifest_sha256"]
+    date_hierarchy = "made_at"
+
+
+@admin.register(CatalogueChange)
+class CatalogueChangeAdmin(ReadOnlyAdmin):
+    list_display = ["what", "at", "edition"]
+    list_filter = [("edition", admin.EmptyFieldListFilter)]
+    list_select_related = ["edition"]
+    search_fields = ["what"]
+    date_hierarchy = "at"

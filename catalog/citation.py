@@ -1,4 +1,4 @@
-"""How a version is cited: one sentence, and BibTeX. Pure.
+"""How a version, or a dataset as a whole, is cited: one sentence, and BibTeX. Pure.
 
 The sentence follows DataCite's recommendation: creator (year). Title (version) [Data set]. Identifier.
 """
@@ -13,22 +13,27 @@ SPECIAL = re.compile(r"([&%$#_{}])")
 
 @dataclass(frozen=True)
 class Citation:
-    """What a citation names; the creator is who made the version, which are we."""
+    """What a citation names; the creator is who made the version, which are we.
+
+    A dataset as a whole has no `version` and no `doi` of its own: the `address` of its page stands for them.
+    """
 
     title: str
     version: str
     year: str
     doi: str
     language: str
+    address: str = ""
 
     @property
     def url(self) -> str:
-        return f"https://doi.org/{self.doi}"
+        return f"https://doi.org/{self.doi}" if self.doi else self.address
 
     @property
     def text(self) -> str:
         publisher, kind = PUBLISHER[self.language], KIND[self.language]
-        return f"{publisher} ({self.year}). {self.title} ({self.version}) [{kind}]. {self.url}"
+        title = f"{self.title} ({self.version})" if self.version else self.title
+        return f"{publisher} ({self.year}). {title} [{kind}]. {self.url}"
 
     @property
     def bibtex(self) -> str:

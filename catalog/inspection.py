@@ -67,9 +67,9 @@ def version_defects(geo: Mapping[str, Any]) -> Iterator[Defect]:
 
 
 def primary_defects(geo: Mapping[str, Any], columns: Mapping[str, Any]) -> Iterator[Defect]:
-    primary = geo.get("primary_column")
+    primary = str(geo.get("primary_column"))
     if primary not in columns:
-        yield Defect("primary-absent", Severity.ERROR, str(primary)[:80])
+        yield Defect("primary-absent", Severity.ERROR, primary[:80])
         return
     kinds = {name: set(one.get("geometry_types", [])) for name, one in columns.items()}
     areas = sorted(name for name, found in kinds.items() if found & AREAS and name != primary)

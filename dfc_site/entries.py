@@ -16,7 +16,7 @@ from django.utils.translation import override
 from catalog.citation import Citation
 from catalog.models import Asset, Dataset, Item, ItemLink, Version, VersionQuerySet
 from catalog.stac import Alternate, AssetEntry, Box, CollectionEntry, ItemEntry, LinkEntry, ProviderEntry
-from mirrors.offer import offers
+from mirrors.offer import lasting_offers
 from mirrors.selection import Ranking
 from releases.models import SourceFile
 
@@ -27,7 +27,8 @@ LISTED = (Version.State.PUBLISHED, Version.State.DEPRECATED)
 
 def listed_versions() -> VersionQuerySet:
     """Give every version that the catalogue lists, by dataset and precedence; the withdrawn leave it."""
-    found = Version.objects.filter(state__in=LISTED).select_related("dataset__package", "dataset__licence")
+    found = Version.objects.filter(state__in=LISTED).with_item_ids()
+    found = found.select_related("dataset__package", "dataset__licence")
     return found.prefetch_related("dataset__providers").order_by("dataset__identifier", "precedence")
 
 
@@ -88,7 +89,7 @@ def entries_of(
     by_version = {version.pk: (version, around) for version, around in page}
     place = {pk: number for number, pk in enumerate(by_version)}
     assets = assets_of(items)
-    rankings = offers([one for many in assets.values() for one in many], now=now)
+    rankings = lasting_offers([one for many in assets.values() for one in many], now=now)
     links, sources = links_of(items, language), sources_of(by_version)
     for item in sorted(items, key=lambda one: (place[one.version_id], one.tile)):
         version, around = by_version[item.version_id]
@@ -176,8 +177,8 @@ def collection_href(dataset: Dataset, language: str) -> str:
 
 
 def item_href(version: Version, language: str) -> str:
-    item = f"{version.dataset.identifier}_{version.shown}"
-    return f"{settings.DFC_SITE_URL}{reverse('stac-item', args=[version.dataset.identifier, item])}?lang={language}"
+    address = reverse("stac-item", args=[version.dataset.identifier, version.item_id])
+    return f"{settings.DFC_SITE_URL}{address}?lang={language}"
 
 
 def page_href(version: Version, language: str) -> str:

@@ -6,19 +6,20 @@ A stage's `expand` says which steps it has when it opens; only the functions nam
 from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
-from mirrors import replicate
-from releases import build, bundle, catalogue, commit, confirm, reserve, seal
+from mirrors import probe, recheck, repair, replicate, tell
+from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal
 from releases.jobs.registry import Pipeline, Stage
-from swarm import decide, describe, letters
+from swarm import decide, describe, forget, letters
 
 BUILD = Pipeline(
     name="build",
     stages=(
         Stage("environment", _("Environment"), build.expand_environment, ("releases.build.prepare_environment",)),
         Stage("build", _("Build twice"), build.expand_builds, ("releases.build.run_build",)),
-        Stage("compare", _("Compare"), build.expand_compare, ("releases.build.compare_builds",)),
+        Stage("inspect", _("Inspect"), inspect.expand_inspect, ("releases.inspect.inspect_release",)),
+        Stage("compare", _("Compare"), compare.expand_compare, ("releases.compare.compare_builds",)),
     ),
-    on_cancelled=build.cancelled,
+    on_cancelled=compare.cancelled,
 )
 PUBLISH = Pipeline(
     name="publish",
@@ -55,6 +56,23 @@ CATALOGUE = Pipeline(
         Stage("point", _("Make current"), export.expand_point, ("dfc_site.export.move_pointer",)),
     ),
 )
+REPAIR = Pipeline(
+    name="repair", stages=(Stage("repair", _("Put again"), repair.expand_repair, ("mirrors.repair.repair_copy",)),)
+)
+TELL = Pipeline(name="tell", stages=(Stage("mail", _("Letter"), tell.expand_tell, ("mirrors.tell.tell_curators",)),))
+PROBE = Pipeline(
+    name="probe", stages=(Stage("probe", _("Probe"), probe.expand_probes, ("mirrors.probe.probe_once",)),)
+)
+RECHECK = Pipeline(
+    name="recheck", stages=(Stage("queue", _("Queue"), recheck.expand_queue, ("mirrors.recheck.queue_due",)),)
+)
+RECHECK_COPY = Pipeline(
+    name="recheck-copy",
+    stages=(Stage("verify", _("Verify"), recheck.expand_copy, ("mirrors.recheck.recheck_copy",)),),
+)
+SWEEP = Pipeline(
+    name="sweep", stages=(Stage("verify", _("Verify"), recheck.expand_sweep, ("mirrors.recheck.sweep_mirror",)),)
+)
 NODE_LETTER = Pipeline(
     name="node-letter", stages=(Stage("mail", _("Letter"), letters.expand_letter, ("swarm.letters.send_letter",)),)
 )
@@ -73,4 +91,10 @@ DECIDE_NODE = Pipeline(
         Stage("carry-out", _("Carry out"), decide.expand_carry_out, ("swarm.decide.carry_out",)),
     ),
 )
-PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, NODE_LETTER, REGISTER_NODE, DECIDE_NODE)
+FORGET_NODES = Pipeline(
+    name="forget-nodes",
+    stages=(Stage("forget", _("Forget"), forget.expand_forget, ("swarm.forget.forget_due",)),),
+)
+MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
+NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
+PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, *MIRRORS, *NODES)

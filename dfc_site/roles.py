@@ -7,11 +7,18 @@ SEEN = ("catalog", "releases", "mirrors", "swarm")
 
 
 def ensure_groups() -> None:
-    """Create or mend the groups `curator` and `auditor`. Safe to run at every start."""
+    """Create or mend the groups `curator`, `node-steward` and `auditor`. Safe to run at every start."""
     views = Permission.objects.filter(codename__startswith="view_", content_type__app_label__in=SEEN)
-    acts = Permission.objects.filter(
-        codename__in=[f"{act}_release" for act in ACTS], content_type__app_label="releases"
-    )
+    codenames = [*(f"{act}_release" for act in ACTS), "propose_decision", "second_decision"]
+    acts = Permission.objects.filter(codename__in=codenames, content_type__app_label="releases")
     texts = Permission.objects.filter(codename="change_datapackage", content_type__app_label="catalog")
-    Group.objects.get_or_create(name="curator")[0].permissions.set([*views, *acts, *texts])
+    nodes = Permission.objects.filter(content_type__app_label="swarm", content_type__model__startswith="node")
+    approve, suspend = nodes.filter(codename="approve_node"), nodes.filter(codename="suspend_node")
+    mirrors = Permission.objects.filter(
+        codename__in=["verify_replica", "pause_mirror"], content_type__app_label="mirrors"
+    )
+    Group.objects.get_or_create(name="curator")[0].permissions.set([*views, *acts, *texts, *approve, *mirrors])
+    Group.objects.get_or_create(name="node-steward")[0].permissions.set(
+        [*nodes.filter(codename__startswith="view_"), *approve, *suspend]
+    )
     Group.objects.get_or_create(name="auditor")[0].permissions.set(views)

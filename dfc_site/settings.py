@@ -8,6 +8,7 @@ import math
 import re
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -16,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTEN = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:]+)\]):(?P<port>[0-9]{1,5})")
+SENDER = re.compile(r"[^@<>\s]+@[^@<>\s]+|[^@<>\r\n]+ <[^@<>\s]+@[^@<>\s]+>")
 LAST_PORT = 65_535
 env = environ.Env()
 
@@ -99,6 +101,35 @@ def read_networks(name: str) -> list[str]:
     return networks
 
 
+def read_email(name: str, default: str) -> dict[str, Any]:
+    """Read where letters go; the value is never repeated in a refusal, since it may hold a password."""
+    remedy = "Write it like smtp+tls://user:password@mail.example.org:587, filemail:////folder or consolemail://."
+    try:
+        found: dict[str, Any] = env.email_url(name, default)
+    except (ValueError, ImproperlyConfigured):
+        raise refuse(name, "it is no address of a mail server", remedy) from None
+    backend = found["EMAIL_BACKEND"].split(".")[-2]
+    if (backend == "smtp" and not found["EMAIL_HOST"]) or (backend == "filebased" and not found["EMAIL_FILE_PATH"]):
+        raise refuse(name, f"the name of the {'server' if backend == 'smtp' else 'folder'} is missing", remedy)
+    return found
+
+
+def read_sender(name: str, *, has_server: bool) -> str:
+    """Read the address that letters come from: `name@host` or `Words <name@host>`; only a mail server needs one."""
+    text: str = env.str(name, "" if has_server else "Data for Canada <nodes@localhost>")
+    if not SENDER.fullmatch(text):
+        raise refuse(name, f"{text!r} is no e-mail address", "Write it like Data for Canada <nodes@example.org>.")
+    return text
+
+
+def read_contact(name: str) -> str:
+    """Read a bare e-mail address that pages show; empty where there is none."""
+    text: str = env.str(name, "")
+    if text and not re.fullmatch(r"[^@<>\s\"]+@[^@<>\s\"]+", text):
+        raise refuse(name, f"{text!r} is no e-mail address", "Write it like help@example.org, or leave it out.")
+    return text
+
+
 def read_database() -> dict[str, object]:
     """Read DATABASE_URL; SQLite under the data directory unless told otherwise."""
     try:
@@ -142,7 +173,41 @@ DFC_REWAKE_S = read_seconds("DFC_REWAKE_S", 10)
 DFC_STALL_S = read_seconds("DFC_STALL_S", 60)
 DFC_ATTEMPTS = read_int("DFC_ATTEMPTS", 5, at_least=1)
 DFC_WORKERS = read_int("DFC_WORKERS", 2, at_least=1)
+
+# Mirrors: the age at which a proof no longer lets its copy be offered; the age at which the copy is read again, how
+# much one run reads, how often a run begins; how often a mirror is probed.
 DFC_REPLICA_AGE_DAYS = read_int("DFC_REPLICA_AGE_DAYS", 90, at_least=1)
+DFC_RECHECK_DAYS = read_int("DFC_RECHECK_DAYS", 30, at_least=1)
+DFC_RECHECK_GIB = read_int("DFC_RECHECK_GIB", 50, at_least=1)
+DFC_RECHECK_EVERY_S = read_seconds("DFC_RECHECK_EVERY_S", 3600)
+DFC_PROBE_EVERY_S = read_seconds("DFC_PROBE_EVERY_S", 300)
+if DFC_RECHECK_DAYS >= DFC_REPLICA_AGE_DAYS:
+    raise refuse(
+        "DFC_RECHECK_DAYS",
+        f"{DFC_RECHECK_DAYS} is not below DFC_REPLICA_AGE_DAYS, so that good copies would leave every list",
+        f"Set it to {max(1, DFC_REPLICA_AGE_DAYS // 3)}.",
+    )
+
+# Volunteers' nodes: uses of a public form in a day, by one address and from one network (IPv4 /24, IPv6 /48); the
+# pause before the same letter is sent again; nodes that one address may have.
+DFC_REGISTRATIONS_PER_DAY = read_int("DFC_REGISTRATIONS_PER_DAY", 5, at_least=1)
+DFC_REGISTRATIONS_PER_NETWORK = read_int("DFC_REGISTRATIONS_PER_NETWORK", 30, at_least=1)
+DFC_LETTER_PAUSE_S = read_seconds("DFC_LETTER_PAUSE_S", 600)
+DFC_NODES_PER_EMAIL = read_int("DFC_NODES_PER_EMAIL", 10, at_least=1)
+
+# Letters. The timeout is of each wait of a conversation with the mail server.
+DFC_EMAIL = read_email("DFC_EMAIL_URL", "consolemail://")
+EMAIL_BACKEND = DFC_EMAIL["EMAIL_BACKEND"]
+EMAIL_HOST = DFC_EMAIL["EMAIL_HOST"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = DFC_EMAIL.get("EMAIL_USE_TLS", False), DFC_EMAIL.get("EMAIL_USE_SSL", False)
+EMAIL_PORT = DFC_EMAIL["EMAIL_PORT"] or (587 if EMAIL_USE_TLS else 465 if EMAIL_USE_SSL else 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = DFC_EMAIL["EMAIL_HOST_USER"] or "", DFC_EMAIL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_FILE_PATH = DFC_EMAIL["EMAIL_FILE_PATH"]
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = DFC_EMAIL_FROM = read_sender("DFC_EMAIL_FROM", has_server=bool(EMAIL_HOST))
+
+# Where readers may report a problem; no address, no invitation to write.
+DFC_CONTACT_EMAIL = read_contact("DFC_CONTACT_EMAIL")
 
 SECRET_KEY = read_secret_key()
 DEBUG = False
@@ -163,7 +228,7 @@ INSTALLED_APPS = [
     "mirrors",
     "releases",
     "catalog",
-    "django.contrib.admin",
+    "dfc_site.apps.StewardshipAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -172,6 +237,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_q",
     "csp",
+    "simple_history",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -184,6 +250,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+    "dfc_site.aliases.redirect_aliases",
 ]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

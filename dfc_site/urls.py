@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.urls.resolvers import URLPattern, URLResolver
 
-from dfc_site.pages import dataset, home, stac, version
+from dfc_site.pages import dataset, evidence, feeds, help, home, mirrors, stac, version  # noqa: A004  the page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.front, name="front"),
@@ -13,6 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("stac/collections/<str:identifier>", stac.collection_document, name="stac-collection"),
     path("stac/collections/<str:identifier>/items/<str:item_id>", stac.item_document, name="stac-item"),
     path("catalogue/<path:path>", stac.catalogue_file, name="catalogue-file"),
+    path("feeds/<str:language>/versions.atom", feeds.newest, name="feed"),
+    path("feeds/<str:language>/datasets/<str:identifier>.atom", feeds.of_dataset, name="dataset-feed"),
     path("", include("swarm.urls")),
     path("", include("mirrors.urls")),
     path("admin/", admin.site.urls),
@@ -22,6 +24,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
         path("datasets/<str:identifier>/", dataset.dataset, name="dataset"),
         path("datasets/<str:identifier>/latest/", dataset.latest, name="latest"),
         path("datasets/<str:identifier>/<str:number>/", version.version, name="version"),
+        path("datasets/<str:identifier>/<str:number>/evidence/", evidence.evidence, name="evidence"),
+        path("datasets/<str:identifier>/<str:number>/evidence/<int:copy>/", evidence.history, name="copy-history"),
+        path("datasets/<str:identifier>/<str:number>/evidence.csv", evidence.all_checks, name="evidence-csv"),
+        path("datasets/<str:identifier>/<str:number>/citation.bib", version.bibtex, name="citation"),
+        path("mirrors/", mirrors.mirrors, name="mirrors"),
         path("nodes/", include("dfc_site.pages.node_urls")),
+        path("help/", help.help_page, name="help"),
     ),
 ]

@@ -30,13 +30,15 @@ class MirrorEntry:
     name: str = ""
     location: str = ""
     tier: str = Mirror.Tier.PRIMARY
+    capacity_bytes: int | None = None
     is_required: bool | None = None
 
 
 def add_mirror(entry: MirrorEntry, *, now: datetime) -> Mirror:
     """Check and write a mirror; raises MirrorRefusedError naming what is wrong with which field."""
-    for finding in (slug_finding(entry), kind_finding(entry), place_finding(entry), owner_finding(entry)):
-        if finding:
+    findings = (slug_finding, kind_finding, place_finding, owner_finding, length_finding, neighbour_finding)
+    for find in findings:
+        if finding := find(entry):
             raise MirrorRefusedError(f"Mirror {entry.slug!r}: {finding}")
     with transaction.atomic():
         mirror = Mirror.objects.create(
@@ -49,6 +51,7 @@ def add_mirror(entry: MirrorEntry, *, now: datetime) -> Mirror:
             tier=entry.tier,
             endpoint=entry.endpoint,
             public_url=entry.public_url.rstrip("/"),
+            capacity_bytes=entry.capacity_bytes,
             added_at=now,
         )
         if entry.is_required is not None:
@@ -85,4 +88,27 @@ def owner_finding(entry: MirrorEntry) -> str:
         return "it has no operator. Say who runs it; copies are counted by operator."
     if not COUNTRY.fullmatch(entry.jurisdiction):
         return f"{entry.jurisdiction!r} is no country code of ISO 3166-1. Write it like CA."
+    return ""
+
+
+def length_finding(entry: MirrorEntry) -> str:
+    for name in ("name", "operator", "location", "endpoint", "public_url"):
+        most = getattr(Mirror._meta.get_field(name), "max_length", None)  # noqa: SLF001  Django's documented way
+        if most is not None and len(getattr(entry, name)) > most:
+            return f"its {name} has more than {most} characters. Shorten it."
+    if entry.capacity_bytes is not None and entry.capacity_bytes < 0:
+        return f"its capacity of {entry.capacity_bytes} bytes is below nothing. Leave it out if there is no limit."
+    return ""
+
+
+def neighbour_finding(entry: MirrorEntry) -> str:
+    """Refuse a directory that is another mirror's, or inside one: one disk would count as two copies."""
+    ours = Path(entry.endpoint).resolve()
+    for mirror in Mirror.objects.filter(kind=Mirror.Kind.LOCAL):
+        theirs = Path(mirror.endpoint).resolve()
+        if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
+            return (
+                f"{entry.endpoint!r} and the directory of mirror {mirror.slug!r} lie in each other, so that one copy "
+                "would count as two. Choose a directory of its own."
+            )
     return ""

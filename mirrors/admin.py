@@ -1,12 +1,32 @@
 """Mirrors in the admin: the registry and policies are edited, evidence is read."""
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from catalog.admin import ReadOnlyAdmin
-from mirrors.models import Check, Deposit, Mirror, Policy, Replica
+from catalog.errors import StewardshipError
+from mirrors.models import (
+    Check,
+    Deposit,
+    Incident,
+    Mirror,
+    MirrorProbe,
+    MirrorQuerySet,
+    MirrorTransition,
+    Policy,
+    Replica,
+    ReplicaQuerySet,
+)
+from mirrors.pause import pause_mirror, resume_mirror
+from mirrors.recheck import request_recheck
+from releases.catalogue import request_edition
+
+OFFERING = {"is_enabled", "public_url"}
 
 
 class PolicyInline(admin.TabularInline):
@@ -16,13 +36,65 @@ class PolicyInline(admin.TabularInline):
 
 @admin.register(Mirror)
 class MirrorAdmin(admin.ModelAdmin):
-    list_display = ["name", "slug", "kind", "operator", "jurisdiction", "tier", "is_enabled"]
-    list_filter = ["kind", "tier", "jurisdiction", "is_enabled"]
+    list_display = ["name", "slug", "kind", "operator", "jurisdiction", "tier", "state", "is_enabled"]
+    list_filter = ["state", "kind", "tier", "jurisdiction", "is_enabled"]
     search_fields = ["name", "slug", "operator"]
+    readonly_fields = ["state"]
     inlines = [PolicyInline]
+    actions = ["pause", "resume"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
+
+    def save_model(self, request: HttpRequest, obj: Mirror, form: Any, change: Any) -> None:
+        """Keep the row; the catalogue is told when other copies are offered now, or under other addresses."""
+        super().save_model(request, obj, form, change)
+        if OFFERING & set(form.changed_data):
+            request_edition(f"{obj.slug}: changed in the registry", now=timezone.now())
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mirrors.pause_mirror")
+
+    @admin.action(description=_("Pause at the operator's wish"), permissions=["pause"])
+    def pause(self, request: HttpRequest, queryset: MirrorQuerySet) -> None:
+        for mirror in queryset:
+            self.tried(request, mirror, pause_mirror)
+
+    @admin.action(description=_("Bring back from a pause"), permissions=["pause"])
+    def resume(self, request: HttpRequest, queryset: MirrorQuerySet) -> None:
+        for mirror in queryset:
+            self.tried(request, mirror, resume_mirror)
+
+    def tried(self, request: HttpRequest, mirror: Mirror, act: Callable[..., None]) -> None:
+        try:
+            act(mirror, by=request.user, reason="", now=timezone.now())
+        except StewardshipError as error:
+            self.message_user(request, str(error), messages.ERROR)
+
+
+@admin.register(MirrorTransition)
+class MirrorTransitionAdmin(ReadOnlyAdmin):
+    list_display = ["at", "mirror", "source", "to", "why", "by"]
+    list_filter = ["to", "mirror"]
+    list_select_related = ["mirror", "by"]
+    date_hierarchy = "at"
+
+
+@admin.register(MirrorProbe)
+class MirrorProbeAdmin(ReadOnlyAdmin):
+    list_display = ["at", "mirror", "result", "latency_ms", "finding"]
+    list_filter = ["result", "mirror"]
+    list_select_related = ["mirror"]
+    date_hierarchy = "at"
+
+
+@admin.register(Incident)
+class IncidentAdmin(ReadOnlyAdmin):
+    list_display = ["found_at", "mirror", "kind", "replica", "ended_at", "told_at"]
+    list_filter = [("ended_at", admin.EmptyFieldListFilter), "kind", "mirror"]
+    list_select_related = ["mirror", "replica__asset", "replica__mirror"]
+    search_fields = ["replica__asset__path", "replica__asset__sha256"]
+    date_hierarchy = "found_at"
 
 
 @admin.register(Deposit)
@@ -40,6 +112,22 @@ class ReplicaAdmin(ReadOnlyAdmin):
     list_select_related = ["asset", "mirror"]
     search_fields = ["asset__path", "asset__sha256"]
     date_hierarchy = "verified_at"
+    actions = ["reverify"]
+
+    def has_verify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mirrors.verify_replica")
+
+    @admin.action(description=_("Queue for re-verification"), permissions=["verify"])
+    def reverify(self, request: HttpRequest, queryset: ReplicaQuerySet) -> None:
+        queued = 0
+        for replica in queryset.select_related("asset", "mirror"):
+            try:
+                request_recheck(replica, by=request.user, now=timezone.now())
+                queued += 1
+            except StewardshipError as error:
+                self.message_user(request, str(error), messages.ERROR)
+        if queued:
+            self.message_user(request, _("Queued: %(count)s") % {"count": queued}, messages.SUCCESS)
 
 
 @admin.register(Check)

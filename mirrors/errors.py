@@ -17,3 +17,23 @@ class NoMirrorError(PersonMustActError):
 
 class UnverifiedError(PersonMustActError):
     """A required copy has not been read back whole."""
+
+
+class NoGoodCopyError(PersonMustActError):
+    """No copy anywhere has the published digest, so there is nothing to repair from."""
+
+
+class RepairFailedError(TryLaterError):
+    """What was put again is not good yet; the repair begins anew."""
+
+
+class NotQueueableError(PersonMustActError):
+    """The copy cannot be looked at now, or is queued already."""
+
+
+class NotPausableError(PersonMustActError):
+    """The mirror is not in a state that can be paused or resumed."""
+
+
+class MailNotTakenError(TryLaterError):
+    """The mail server did not take a letter to the curators."""

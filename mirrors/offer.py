@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.db.models import Max, Q
 
 from catalog.models import Asset
-from mirrors.models import Check, Replica
+from mirrors.models import Check, Mirror, Replica
 from mirrors.selection import CLOCK_SKEW, PROVING_LEVELS, Candidate, Client, Ranking, rank
 
 PROVED = Q(checks__result=Check.Result.PASSED, checks__level__in=PROVING_LEVELS)
@@ -39,6 +40,12 @@ def candidates(assets: Iterable[Asset], *, now: datetime) -> dict[int, list[Cand
     return found
 
 
+def address_of(replica: Replica) -> str:
+    """Give the public address of a copy; that of a local mirror follows its row, which may be moved."""
+    mirror = replica.mirror
+    return f"{mirror.public_url}/{quote(replica.locator)}" if mirror.kind == Mirror.Kind.LOCAL else replica.url
+
+
 def candidate(replica: Replica) -> Candidate:
     mirror = replica.mirror
     proved_at: datetime | None = getattr(replica, "proved_at", None)
@@ -50,8 +57,9 @@ def candidate(replica: Replica) -> Candidate:
         operator=mirror.operator,
         jurisdiction=mirror.jurisdiction,
         tier=mirror.tier,
-        url=f"{mirror.public_url}/{quote(replica.locator)}" if mirror.kind == mirror.Kind.LOCAL else replica.url,
+        url=address_of(replica),
         is_enabled=mirror.is_enabled,
+        mirror_state=mirror.state,
         offers_web_seed=mirror.offers_web_seed,
         state=replica.state,
         proved_at=proved_at,
@@ -64,11 +72,27 @@ def offers(assets: Iterable[Asset], *, now: datetime, client: Client | None = No
     """Rank the copies of each asset for a client; an asset without copies has an empty ranking."""
     wanted = list(assets)
     found = candidates(wanted, now=now)
+    return {asset.pk: ranked(asset, found.get(asset.pk, []), client or Client(), now) for asset in wanted}
+
+
+def lasting_offers(assets: Iterable[Asset], *, now: datetime) -> dict[int, Ranking]:
+    """Rank the copies of each asset for what is kept for long, as the catalogue is.
+
+    A mirror that is silent at the moment stays in: its copies are as good as before, and who reads the catalogue
+    next week has other mirrors to fall back to.
+    """
+    wanted = list(assets)
+    found = candidates(wanted, now=now)
+    return {asset.pk: ranked(asset, map(awake, found.get(asset.pk, [])), Client(), now) for asset in wanted}
+
+
+def awake(one: Candidate) -> Candidate:
+    return replace(one, mirror_state=Mirror.State.ANSWERS) if one.mirror_state == Mirror.State.SILENT else one
+
+
+def ranked(asset: Asset, found: Iterable[Candidate], client: Client, now: datetime) -> Ranking:
     age = timedelta(days=settings.DFC_REPLICA_AGE_DAYS)
-    return {
-        asset.pk: rank(found.get(asset.pk, []), client or Client(), file=asset.sha256, now=now, age=age)
-        for asset in wanted
-    }
+    return rank(list(found), client, file=asset.sha256, now=now, age=age)
 
 
 def web_seeds(asset: Asset, *, now: datetime) -> list[str]:

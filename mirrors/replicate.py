@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from catalog.models import Asset, Version
 from catalog.storage.connect import own_storage
+from catalog.storage.files import OpenAt
 from mirrors.backends.base import Record, Upload
 from mirrors.connect import connect
 from mirrors.errors import NoMirrorError
@@ -63,9 +64,12 @@ def find(deposit_id: int) -> Deposit:
 
 
 def deposit_key(version: Version) -> str:
-    """Name a deposit; the layout below it is the same on every mirror."""
-    dataset = version.dataset
-    return f"{dataset.package.slug}/processed/{dataset.identifier}/{version.shown}"
+    """Name a deposit as the sealed files lie in our storage; a rename of the dataset moves none of them.
+
+    The layout below it is the same on every mirror.
+    """
+    sealed = Asset.objects.filter(item__version=version).earliest("pk")
+    return sealed.storage_key.removesuffix(f"/{sealed.path}")
 
 
 def record(version: Version) -> Record:
@@ -98,25 +102,33 @@ def expand_put(deposit_id: int) -> Sequence[StepSpec]:
 def put_replica(step: StepContext, replica_id: int) -> None:
     """Store one file at one mirror from our own storage. Safe to run twice."""
     replica = Replica.objects.select_related("asset__item__version__dataset__package", "mirror").get(pk=replica_id)
-    asset, backend = replica.asset, connect(replica.mirror)
-    draft = backend.prepare(deposit_key(asset.item.version), record(asset.item.version))
-    step.progress(total_bytes=asset.size_bytes)
-    locator = backend.put(draft, upload(asset), checkpoint=step, progress=lambda done: step.progress(done_bytes=done))
+    storage = own_storage()
+    place = store(replica, lambda start: storage.read(replica.asset.storage_key, start), step)
     with step.finish():
         Replica.objects.filter(pk=replica_id).exclude(state=Replica.State.VERIFIED).update(
-            state=Replica.State.STORED, locator=locator, url=backend.url(locator)
+            state=Replica.State.STORED, **place
         )
 
 
-def upload(asset: Asset) -> Upload:
-    storage = own_storage()
+def store(replica: Replica, source: OpenAt, step: StepContext) -> dict[str, str]:
+    """Put the bytes of a source at the copy's mirror, going on where it stopped; gives locator and public address."""
+    asset, backend = replica.asset, connect(replica.mirror)
+    draft = backend.prepare(deposit_key(asset.item.version), record(asset.item.version))
+    step.progress(total_bytes=asset.size_bytes)
+    locator = backend.put(
+        draft, upload(asset, source), checkpoint=step, progress=lambda done: step.progress(done_bytes=done)
+    )
+    return {"locator": locator, "url": backend.url(locator)}
+
+
+def upload(asset: Asset, source: OpenAt) -> Upload:
     return Upload(
         path=asset.path,
         size_bytes=asset.size_bytes,
         sha256=asset.sha256,
         md5=asset.md5,
         media_type=asset.media_type,
-        open=lambda start: storage.read(asset.storage_key, start),
+        open=source,
     )
 
 

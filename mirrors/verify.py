@@ -1,4 +1,4 @@
-"""Verify copies: read them back, write the evidence, and move the copy's state with it."""
+"""Verify copies: read them back, write the evidence, and all that follows from it in the same transaction."""
 
 import hashlib
 import random
@@ -10,18 +10,20 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.models import Asset
+from catalog.models import Asset, PieceTable
 from catalog.storage.connect import own_storage
 from mirrors.backends.base import MirrorBackend, RemoteStat
 from mirrors.connect import connect
 from mirrors.errors import MirrorRefusedError, UnverifiedError
-from mirrors.models import Check, Mirror, Replica
+from mirrors.incidents import copy_is_bad, copy_is_good
+from mirrors.models import PUBLIC, Check, Mirror, Replica
 from mirrors.replicate import mirrors_of
+from releases.catalogue import request_edition
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
 
-SAMPLES, SAMPLE_BYTES = 8, 65_536
+SAMPLES, SAMPLE_BYTES, SHA1_BYTES = 8, 65_536, 20
 STATES = {
     Check.Result.DAMAGED: Replica.State.DAMAGED,
     Check.Result.MISSING: Replica.State.MISSING,
@@ -43,11 +45,24 @@ class Finding:
 def check_replica(
     replica: Replica, *, backend: MirrorBackend, level: int, now: datetime, progress: Progress | None = None
 ) -> Check:
-    """Look at one copy at one level, and write the Check and the copy's new state in one transaction.
+    """Look at one copy at one level, and write what was found and what follows from it in one transaction.
 
     A mirror that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict.
     """
-    finding = look(replica, backend, level, progress or (lambda _done: None))
+    return record(replica, look(replica, backend, level, progress or ignore), level=level, now=now)
+
+
+def ignore(_done_bytes: int) -> None:
+    """Take progress that nobody asked for."""
+
+
+def checker() -> str:
+    """Name this machine in the evidence."""
+    return socket.gethostname()[:60]
+
+
+def record(replica: Replica, finding: Finding, *, level: int, now: datetime) -> Check:
+    """Write a Check, the copy's new state, its incident, and the change of the catalogue, all or nothing."""
     with transaction.atomic():
         check = Check.objects.create(
             replica=replica,
@@ -56,19 +71,39 @@ def check_replica(
             result=finding.result,
             size_seen_bytes=finding.size_bytes,
             checksum_seen=finding.checksum,
-            checker=socket.gethostname()[:60],
+            checker=checker(),
             at=now,
         )
-        move(replica, check)
+        settle(locked(replica.pk), check)
     return check
 
 
-def move(replica: Replica, check: Check) -> None:
-    """Bring a copy's state to what a check found; a passed look below L2 proves nothing new."""
+def locked(replica_id: int) -> Replica:
+    """Hold a copy's row until the transaction ends, so that two checks of it cannot both move it."""
+    rows = Replica.objects.select_for_update(of=("self",))
+    return rows.select_related("asset__item__version__dataset", "mirror").get(pk=replica_id)
+
+
+def settle(replica: Replica, check: Check) -> None:
+    """Bring a copy's state to what a check found; the catalogue is told if that changes what is offered."""
     if check.result != Check.Result.PASSED:
-        Replica.objects.filter(pk=replica.pk).update(state=STATES[Check.Result(check.result)])
-    elif check.level in PROVING:
-        Replica.objects.filter(pk=replica.pk).update(state=Replica.State.VERIFIED, verified_at=check.at)
+        to, facts = STATES[Check.Result(check.result)], {}
+        copy_is_bad(replica, check)
+    elif proves(replica, check):
+        to, facts = Replica.State.VERIFIED, {"verified_at": check.at}
+        copy_is_good(replica, check)
+    else:
+        return
+    Replica.objects.move(replica.pk, source=replica.state, to=to, **facts)
+    version, was_offered = replica.asset.item.version, replica.state == Replica.State.VERIFIED
+    if version.state in PUBLIC and was_offered != (to == Replica.State.VERIFIED):
+        request_edition(f"{version}: {replica.asset.path} at {replica.mirror.slug}: {to}", now=check.at)
+
+
+def proves(replica: Replica, check: Check) -> bool:
+    """Tell whether a passed check makes a copy verified: at L2 or L4, with nothing that failed since it began."""
+    failed = replica.checks.exclude(result=Check.Result.PASSED)
+    return check.level in PROVING and not failed.filter(at__gte=check.at).exists()
 
 
 def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progress) -> Finding:
@@ -82,7 +117,7 @@ def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progres
     if level == Check.Level.CHECKSUM:
         return compare_checksum(replica.asset, stat, replica.mirror)
     if level == Check.Level.SAMPLED:
-        return sample(replica, backend, stat)
+        return (sample_pieces if replica.mirror.is_own else sample)(replica, backend, stat)
     return read_whole(replica, backend, progress)
 
 
@@ -113,6 +148,21 @@ def sample(replica: Replica, backend: MirrorBackend, stat: RemoteStat) -> Findin
         if theirs != ours:
             return Finding(Check.Result.DAMAGED, f"range at byte {start}", size_bytes)
     return Finding(Check.Result.PASSED, f"{SAMPLES} ranges", size_bytes)
+
+
+def sample_pieces(replica: Replica, backend: MirrorBackend, stat: RemoteStat) -> Finding:
+    """Compare random pieces of our own storage with their published hashes (BEP 3), since it cannot prove itself."""
+    table = PieceTable.objects.filter(asset=replica.asset).first()
+    hashes = bytes(table.v1) if table else b""
+    wanted = random.sample(range(len(hashes) // SHA1_BYTES), min(SAMPLES, len(hashes) // SHA1_BYTES))
+    for piece in wanted:
+        length = table.piece_length if table else 0
+        digest = hashlib.sha1(usedforsecurity=False)
+        for block in backend.read(replica.locator, start=piece * length, length=length):
+            digest.update(block)
+        if digest.digest() != hashes[piece * SHA1_BYTES : (piece + 1) * SHA1_BYTES]:
+            return Finding(Check.Result.DAMAGED, f"piece {piece}", stat.size_bytes)
+    return Finding(Check.Result.PASSED, f"{len(wanted)} pieces", stat.size_bytes)
 
 
 def read_whole(replica: Replica, backend: MirrorBackend, progress: Progress) -> Finding:

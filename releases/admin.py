@@ -2,14 +2,22 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import path
 from django.urls.resolvers import URLPattern
+from django.utils.translation import gettext_lazy as _
 
 from catalog.admin import ReadOnlyAdmin
+from catalog.errors import StewardshipError
+from catalog.templatetags.parts import state
+from releases import admin_decisions as decisions
 from releases import admin_pages as pages
-from releases.models import Build, Manifest, Release, SourceFile
+from releases.jobs import steering
+from releases.models import Build, Decision, Job, Manifest, Release, SourceFile, Step
 
 
 @admin.register(Release)
@@ -38,6 +46,7 @@ class ReleaseAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         own = (
             ("edit", pages.edit),
+            ("next", pages.renew),
             ("act", pages.act),
             ("export", pages.export),
             ("board", pages.board_page),
@@ -46,6 +55,34 @@ class ReleaseAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         ours = [path(f"<int:pk>/{name}/", view(page), name=f"releases_release_{name}") for name, page in own]
         return [*ours, *super().get_urls()]
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyAdmin):
+    """Second thoughts. A proposal begins at the page of a release or a dataset."""
+
+    list_display = ["__str__", "badge", "proposer", "proposed_at", "seconder", "decided_at"]
+    list_filter = ["state", "kind", "dataset__package"]
+    list_select_related = ["dataset", "version__dataset", "proposer", "seconder"]
+    search_fields = ["dataset__identifier", "new_identifier", "version__number", "reason_en", "reason_fr"]
+    date_hierarchy = "proposed_at"
+
+    @admin.display(description=_("state"), ordering="state")
+    def badge(self, decision: Decision) -> str:
+        return render_to_string("parts/badge.html", state(decision))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",  # noqa: ARG002  Django's signature
+        extra_context: Any = None,  # noqa: ARG002
+    ) -> HttpResponse:
+        return decisions.decision_page(request, int(object_id) if object_id.isdecimal() else 0)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(decisions.propose)
+        return [path("propose/", view, name="releases_decision_propose"), *super().get_urls()]
 
 
 @admin.register(Build)
@@ -69,3 +106,56 @@ class SourceFileAdmin(ReadOnlyAdmin):
     list_select_related = ["release__version__dataset"]
     search_fields = ["name", "url", "sha256"]
     date_hierarchy = "stored_at"
+
+
+class StepInline(admin.TabularInline):
+    model = Step
+    fk_name = "job"
+    fields = ("label", "state", "attempts", "done_bytes", "total_bytes", "error", "ended_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    """The work of the durable engine. Builds and publications have a board as well."""
+
+    list_display = ["key", "pipeline", "state", "failed", "created_at", "ended_at"]
+    list_filter = ["state", "pipeline"]
+    search_fields = ["key", "steps__label", "steps__error"]
+    date_hierarchy = "created_at"
+    inlines = [StepInline]
+    actions = ["retry_failed"]
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Job]":
+        failed = Count("steps", filter=Q(steps__state=Step.State.FAILED))
+        jobs: QuerySet[Job] = super().get_queryset(request).annotate(failed_steps=failed)
+        return jobs
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("releases.steer_release")
+
+    @admin.display(description=_("failed steps"), ordering="failed_steps")
+    def failed(self, job: Any) -> int:
+        count: int = job.failed_steps
+        return count
+
+    @admin.action(description=_("Retry failed steps…"), permissions=["steer"])
+    def retry_failed(self, request: HttpRequest, queryset: "QuerySet[Job]") -> HttpResponse | None:
+        """Show which steps would be tried again; the second POST does it, and reports each refusal."""
+        steps = Step.objects.filter(job__in=queryset.values("pk"), state=Step.State.FAILED).select_related("job")
+        if "sure" not in request.POST:
+            context = pages.context_of(request, title=_("Retry failed steps"), steps=steps, chosen=queryset)
+            return render(request, "admin/releases/retry.html", context)
+        for step in steps:
+            try:
+                steering.retry(step, by=request.user)
+            except StewardshipError as error:
+                self.message_user(request, f"{step}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, _("%(step)s is tried again.") % {"step": step}, messages.SUCCESS)
+        return None

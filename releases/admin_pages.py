@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from catalog.errors import StewardshipError
 from catalog.storage.connect import own_storage
-from releases.approve import approve_release
+from releases.approve import approve_release, makers
 from releases.build import request_build
 from releases.definition import read_definition
 from releases.draft import draft_release
@@ -26,8 +27,12 @@ from releases.jobs import steering
 from releases.jobs.board import board
 from releases.models import Build, DeclaredOutput, Job, Release, Step, Transition
 from releases.people import require_permission
+from releases.renew import renewed_definition
+from releases.request_changes import request_changes, requested_changes
+from releases.revisions import brought_back
 from releases.states import EDITABLE
 from releases.submit import submit_release
+from releases.take import SOURCES
 
 CHANNEL = Transition.Channel.ADMIN
 LAST_RETURN = "commit"
@@ -66,10 +71,29 @@ def draft(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("releases.draft_release"):
         raise PermissionDenied
 
+    return define(request, drafter(request), template_context={"title": _("Draft a version")}, initial="")
+
+
+def drafter(request: HttpRequest) -> Callable[[Any, Mapping[str, Path]], Release]:
     def save(definition: Any, offered: Mapping[str, Path]) -> Release:
         return draft_release(definition, by=request.user, offered=offered, storage=own_storage(), now=timezone.now())
 
-    return define(request, save, template_context={"title": _("Draft a version")}, initial="")
+    return save
+
+
+def renew(request: HttpRequest, pk: int) -> HttpResponse:
+    """Draft a new version from a published one; `?number=` chooses its number."""
+    release = find(pk)
+    if not request.user.has_perm("releases.draft_release"):
+        raise PermissionDenied
+    try:
+        initial = "" if request.method == "POST" else renewed_definition(release, request.GET.get("number", ""))
+    except StewardshipError as error:
+        messages.error(request, str(error))
+        return HttpResponseRedirect(page_of(release))
+    version = f"{release.version.dataset.title}, {release.version.shown}"
+    extra = {"title": _("New version from %(version)s") % {"version": version}, "origin": release}
+    return define(request, drafter(request), template_context=extra, initial=initial)
 
 
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
@@ -117,7 +141,7 @@ def define(
                 return HttpResponseRedirect(page_of(release))
     errors += [str(one) for found in form.errors.values() for one in found]
     typed = form.cleaned_data.get("definition", "") if posted and hasattr(form, "cleaned_data") else initial
-    edited = template_context.get("release")
+    edited = template_context.get("release") or template_context.get("origin")
     back = page_of(edited) if edited else reverse("admin:releases_release_changelist")
     context = context_of(request, form=form, errors=errors, typed=typed, back=back, **template_context)
     return render(request, "admin/releases/define.html", context, status=422 if errors else 200)
@@ -157,7 +181,10 @@ def release_page(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         jobs=jobs_of(release),
         acts=acts_of(request, release),
-        is_own=request.user.pk in {release.author_id, release.submitter_id},
+        is_own=bool(settings.DFC_APPROVERS) and request.user.pk in makers(release),
+        requested=requested_changes(release),
+        brought_back=brought_back(release),
+        decisions=release.version.decisions.select_related("proposer").order_by("-proposed_at"),
     )
     return render(request, "admin/releases/release.html", context)
 
@@ -207,15 +234,18 @@ def acts_of(request: HttpRequest, release: Release) -> set[str]:
         Release.State.IN_REVIEW: {"approve"},
     }.get(Release.State(release.state), set())
     acts = {act for act in possible if request.user.has_perm(f"releases.{act}_release")}
-    if release.state in EDITABLE and request.user.has_perm("releases.draft_release"):
-        acts.add("edit")
+    if request.user.has_perm("releases.draft_release"):
+        acts |= {"edit"} if release.state in EDITABLE else set()
+        acts |= {"renew"} if release.state == Release.State.PUBLISHED else set()
+    if request.user.has_perm("releases.propose_decision"):
+        acts |= {str(kind) for kind, sources in SOURCES.items() if release.version.state in sources}
     return acts
 
 
 def act(request: HttpRequest, pk: int) -> HttpResponse:
-    """Build, submit or approve, by POST alone; each refusal is shown as its sentence."""
+    """Build, submit, approve or request changes, by POST alone; each refusal is shown as its sentence."""
     release, wanted, now = find(pk), request.POST.get("act"), timezone.now()
-    if request.method != "POST" or wanted not in {"build", "submit", "approve"}:
+    if request.method != "POST" or wanted not in {"build", "submit", "approve", "request-changes"}:
         return HttpResponseRedirect(page_of(release))
     words: dict[str, Any] = {"by": request.user, "channel": CHANNEL, "now": now}
     reason = request.POST.get("reason", "").strip()
@@ -224,6 +254,8 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
             request_build(release, **words)
         elif wanted == "submit":
             submit_release(release, reason=reason, **words)
+        elif wanted == "request-changes":
+            request_changes(release, reason=reason, **words)
         else:
             approve_release(release, seen_digest=request.POST.get("seen_digest", ""), reason=reason, **words)
     except StewardshipError as error:

@@ -20,8 +20,8 @@ def approve_release(
     """Record one approval; the one that completes DFC_APPROVERS starts the publication in the same transaction.
 
     `seen_digest` is the reviewed digest of the page or command that the reviewer looked at.
-    Raises NotAllowedError; NotApprovableError (not in review; `by` is the author, the submitter or ran the
-    build; already approved by `by`; or what is there is not what was reviewed).
+    Raises NotAllowedError; NotApprovableError (not in review; `by` drafted, edited, built or submitted it;
+    already approved by `by`; or what is there is not what was reviewed).
     """
     require_permission(by, "approve")
     refuse_state(release)
@@ -50,11 +50,16 @@ def refuse_person(release: Release, by: Any) -> None:
     """Hold the rule of the second person; with DFC_APPROVERS=0 one person may do it all, and the page says so."""
     if settings.DFC_APPROVERS == 0:
         return
-    builders = release.transitions.filter(to=Release.State.BUILDING).values_list("by_id", flat=True)
-    if by.pk in {release.author_id, release.submitter_id, *builders}:
+    if by.pk in makers(release):
         raise NotApprovableError(
             f"{release}: {by} wrote, built or submitted it. A second person has to approve it.", person=str(by)
         )
+
+
+def makers(release: Release) -> set[int | None]:
+    """Give the keys of those who drafted, edited, built or submitted a release."""
+    made = release.transitions.filter(source=Release.State.DRAFT)  # edits and builds
+    return {release.author_id, release.submitter_id, *made.values_list("by_id", flat=True)}
 
 
 def refuse_other_digest(release: Release, seen_digest: str) -> None:

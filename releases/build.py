@@ -1,8 +1,10 @@
 """Build a release twice from its locked manifest and compare."""
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +14,31 @@ from django.db.models import Max
 from django.utils import timezone
 
 from catalog.digests import digest_file
+from catalog.models import Dataset
 from catalog.storage.connect import own_storage
 from releases import environments, manifest, repositories
-from releases.errors import NotBuildableError
-from releases.executors.base import Execution, Task
+from releases.draft import item_id_of
+from releases.errors import BuildFailedError, NotBuildableError, RepositoryError
+from releases.executors.base import Execution, Limits, Task
 from releases.executors.local import local_executor
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
-from releases.models import Build, BuildOutput, Job, Manifest, Release, Transition
+from releases.models import Build, BuildOutput, Job, Manifest, Release
 from releases.people import require_permission
 from releases.states import Move
 
 ROUNDS = (1, 2)
 LOG_BYTES = 200 * 1024
 BLOCK_BYTES = 1 << 20
+LIMITS = Limits()
 
 
 def request_build(release: Release, *, by: Any, channel: str, now: datetime) -> Job:
     """Lock the manifest, write the two Build rows of a new round, and start the durable job.
 
-    Raises NotAllowedError; NotBuildableError (not a draft, or a source is not kept any more); RepositoryError;
-    EnvironmentDefinitionError.
+    Raises NotAllowedError; NotBuildableError (not a draft, a source is not kept any more, or the dataset was renamed
+    since it was drafted); RepositoryError; EnvironmentDefinitionError.
     """
     require_permission(by, "build")
     refuse_state(release)
@@ -41,6 +46,7 @@ def request_build(release: Release, *, by: Any, channel: str, now: datetime) -> 
     round_number = next_round(release)
     version = release.version
     with transaction.atomic():
+        refuse_former_name(release)
         if not Release.objects.move(release.pk, Move("draft", "building", by, now, channel)):
             raise NotBuildableError(f"{release}: somebody moved it just now. Load the page again and look.")
         row, _ = Manifest.objects.get_or_create(
@@ -73,6 +79,16 @@ def refuse_state(release: Release) -> None:
                 f"{release}: source {source.name} is not kept whole any more. Edit the draft and upload it again.",
                 source=source.name,
             )
+
+
+def refuse_former_name(release: Release) -> None:
+    """Refuse a draft of before a rename; its dataset is locked, so that none happens until this transaction ends."""
+    dataset = Dataset.objects.select_for_update().get(pk=release.version.dataset_id)
+    if not release.version.items.filter(item_id=item_id_of(dataset, release.version)).exists():
+        raise NotBuildableError(
+            f"{dataset} {release.version.shown}: the dataset was renamed since this was drafted. "
+            f'Edit the draft, so that its release.toml says identifier = "{dataset.identifier}".'
+        )
 
 
 def locked_recipe(release: Release) -> manifest.LockedRecipe:
@@ -126,10 +142,6 @@ def expand_builds(release_id: int) -> Sequence[StepSpec]:
     return [StepSpec("releases.build.run_build", one.pk, f"Build {one.number}") for one in round_of(release_id)]
 
 
-def expand_compare(release_id: int) -> Sequence[StepSpec]:
-    return [StepSpec("releases.build.compare_builds", release_id, "1 = 2")]
-
-
 def environment_of(release: Release) -> environments.Environment:
     recipe = release.recipe
     lock = repositories.read_text(recipe.repository, recipe.commit, recipe.environment)
@@ -151,10 +163,7 @@ def run_build(step: StepContext, build_id: int) -> None:
     build = Build.objects.select_related("manifest", "release__recipe").get(pk=build_id)
     locked = manifest.read(build.manifest.body, sha256=build.manifest.sha256)
     environment = environment_of(build.release)
-    folder = folder_of(build)
-    lay_out(folder, build.release, locked)
-    execution = local_executor().run(task_for(folder, locked, environment.python))
-    finding = judge(folder, locked, execution)
+    execution, finding = execute(step, build, locked, environment)
     outputs = [] if finding else digest_outputs(step, build, locked)
     with step.finish():
         write_outcome(build, execution, environment, finding)
@@ -162,16 +171,59 @@ def run_build(step: StepContext, build_id: int) -> None:
         BuildOutput.objects.bulk_create(outputs)
 
 
+def execute(
+    step: StepContext, build: Build, locked: manifest.LockedRecipe, environment: environments.Environment
+) -> tuple[Execution, str]:
+    """Lay out and run one build; gives how it ended, and in a sentence why it is no build, empty if it is one.
+
+    The recipe is ended within seconds when its job is stopped or this worker has to stop.
+    """
+    folder = folder_of(build)
+    try:
+        refuse_environment(environment, locked)
+        lay_out(folder, build.release, locked)
+    except (BuildFailedError, RepositoryError) as error:
+        return Execution(exit_code=None, isolation=""), str(error)
+    task = task_for(folder, locked, environment.python)
+    execution = local_executor().run(task, tick=partial(step.progress, done_bytes=0))
+    return execution, judge(folder, locked, execution)
+
+
+def refuse_environment(environment: environments.Environment, locked: manifest.LockedRecipe) -> None:
+    if environment.sha256 != locked.environment.sha256:
+        raise BuildFailedError(
+            f"The manifest locks an environment of Python {locked.environment.python}, this worker has "
+            f"{environments.PYTHON}. Build again, so that it is locked anew, or give the workers that Python."
+        )
+
+
 def lay_out(folder: Path, release: Release, locked: manifest.LockedRecipe) -> None:
-    """Empty a build's folder and put code, sources and parameters in place."""
+    """Empty a build's folder and put code, sources and parameters in place.
+
+    Raises BuildFailedError when a kept source has other bytes than those that were locked.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "out").mkdir(parents=True)
     repositories.archive(locked.code.repository, locked.code.commit, folder / "code")
     (folder / "inputs" / "sources").mkdir(parents=True)
     (folder / "inputs" / "parameters.json").write_text(locked.parameters, encoding="utf-8")
-    storage = own_storage()
-    for source in release.sources.all():
-        shutil.copyfile(storage.path(source.storage_key), folder / "inputs" / "sources" / source.name)
+    keys = dict(release.sources.values_list("name", "storage_key"))
+    for source in locked.sources:
+        copy_source(source, keys[source.name], folder / "inputs" / "sources" / source.name)
+
+
+def copy_source(source: manifest.LockedSource, key: str, target: Path) -> None:
+    digest, storage = hashlib.sha256(), own_storage()
+    if storage.size(key) == source.size_bytes:
+        with target.open("wb") as file:
+            for block in storage.read(key):
+                digest.update(block)
+                file.write(block)
+    if digest.hexdigest() != source.sha256:
+        raise BuildFailedError(
+            f"Source {source.name}: what our storage keeps as {key} is gone or has other bytes than were locked. "
+            "Remove it there, and edit the draft with the right file."
+        )
 
 
 def task_for(folder: Path, locked: manifest.LockedRecipe, python: Path) -> Task:
@@ -190,6 +242,7 @@ def task_for(folder: Path, locked: manifest.LockedRecipe, python: Path) -> Task:
         out=folder / "out",
         log=folder / "log.txt",
         environment={**manifest.FIXED_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(locked.code.committed_at)},
+        limits=LIMITS,
     )
 
 
@@ -241,6 +294,9 @@ def digest_outputs(step: StepContext, build: Build, locked: manifest.LockedRecip
 
 
 def log_tail(path: Path) -> str:
+    """Give the end of a log as text that every database takes; empty where nothing ran."""
+    if not path.is_file():
+        return ""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - LOG_BYTES))
         return file.read().decode(errors="replace").replace("\0", "�")
@@ -257,55 +313,3 @@ def write_outcome(build: Build, execution: Execution, environment: environments.
     build.finding = finding
     build.ended_at = timezone.now()
     build.save()
-
-
-def compare_builds(step: StepContext, release_id: int) -> None:
-    """Compare the two builds; equal bytes make the release built, anything else returns it to draft."""
-    first, second = round_of(release_id)
-    finding = first.finding or second.finding or difference(first, second)
-    now = timezone.now()
-    with step.finish():
-        if not first.finding and not second.finding:
-            verdict = Build.Verdict.DIFFERENT if finding else Build.Verdict.IDENTICAL
-            Build.objects.filter(pk=second.pk).update(verdict=verdict, finding=finding)
-        to = "draft" if finding else "built"
-        Release.objects.move(release_id, Move("building", to, None, now, Transition.Channel.ENGINE, finding[:2000]))
-
-
-def difference(first: Build, second: Build) -> str:
-    """Name the files of which two builds gave different bytes, and where the first differs; empty if none."""
-    ours = dict(first.outputs.values_list("path", "sha256"))
-    theirs = dict(second.outputs.values_list("path", "sha256"))
-    differing = sorted(path for path in ours if ours[path] != theirs.get(path))
-    if not differing:
-        return ""
-    path = differing[0]
-    offset = first_difference(output_path(first, path), output_path(second, path))
-    return (
-        f"Built twice, {len(differing)} of {len(ours)} files differ: {', '.join(differing[:5])}; "
-        f"{path} from byte {offset} on. Look for times, random numbers or an order that nothing fixes."
-    )
-
-
-def first_difference(one: Path, other: Path) -> int:
-    """Give the offset of the first byte that differs; the shorter length where one begins the other."""
-    position = 0
-    with one.open("rb") as left, other.open("rb") as right:
-        while True:
-            ours, theirs = left.read(BLOCK_BYTES), right.read(BLOCK_BYTES)
-            if ours != theirs or not ours:
-                pairs = enumerate(zip(ours, theirs, strict=False))
-                inside = next((offset for offset, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
-                return position + inside
-            position += len(ours)
-
-
-def cancelled(release_id: int) -> None:
-    """Give a release back to its author when its build was stopped."""
-    now = timezone.now()
-    Build.objects.filter(release_id=release_id, state=Build.State.RUNNING).update(
-        state=Build.State.FAILED, verdict=Build.Verdict.FAILED, finding="Stopped by a person.", ended_at=now
-    )
-    Release.objects.move(
-        release_id, Move("building", "draft", None, now, Transition.Channel.ENGINE, "The build was stopped.")
-    )

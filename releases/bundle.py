@@ -1,11 +1,13 @@
 """The source bundle: all that a stranger needs to make a version again, in one deterministic archive."""
 
 import gzip
-import io
 import json
+import os
+import shutil
+import stat
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from releases.seal import seal_file, version_item
 
 NAME = "source-bundle.tar.gz"
 FILES = Path(__file__).with_name("bundle_files")
-EXECUTABLE = "rebuild.py"
+OWN_FILES = {"rebuild.py": 0o755, "REBUILD.md": 0o644}
 
 
 def expand_bundle(release_id: int) -> Sequence[StepSpec]:
@@ -35,9 +37,12 @@ def expand_bundle(release_id: int) -> Sequence[StepSpec]:
 def make_bundle(step: StepContext, release_id: int) -> None:
     """Write the bundle and seal it as an Asset of the version. Safe to run twice: the bytes are the same."""
     release = Release.objects.select_related("version__dataset__package", "recipe").get(pk=release_id)
-    with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
-        target = Path(scratch) / NAME
-        write_bundle(target, contents(release, Path(scratch)), epoch=approved_epoch(release))
+    folder = Path(settings.DFC_BUILDS_DIR) / str(release_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bundle-", dir=folder) as scratch:
+        target, inside = Path(scratch) / NAME, Path(scratch) / "inside"
+        lay_out(release, inside)
+        write_bundle(target, inside, epoch=approved_epoch(release))
         step.progress(done_units=1, total_units=1)
         seal_file(
             version_item(release),
@@ -59,51 +64,65 @@ def approved_epoch(release: Release) -> int:
     return int(release.approved_at.timestamp())
 
 
-def write_bundle(target: Path, files: Mapping[str, bytes], *, epoch: int) -> None:
-    """Write files as a gzipped tar whose bytes depend on nothing but names, contents and `epoch`.
+def lay_out(release: Release, folder: Path) -> None:
+    """Put all that belongs into a bundle into an empty folder, under the names that it has there."""
+    build, recipe = reviewed_build(release), release.recipe
+    repositories.archive(recipe.repository, recipe.commit, folder / "code")
+    (folder / "environment").mkdir()
+    texts = {
+        "environment/requirements.lock": repositories.read_text(recipe.repository, recipe.commit, recipe.environment),
+        "manifest.json": build.manifest.body,
+        "parameters.json": recipe.parameters,
+        "sources.json": shown(sources(release)),
+        "outputs.json": shown(outputs(build)),
+        "metadata.json": shown(description(release)),
+    }
+    for name, text in texts.items():
+        (folder / name).write_bytes(text.encode())
+    for name, mode in OWN_FILES.items():
+        shutil.copyfile(FILES / name, folder / name)
+        (folder / name).chmod(mode)
 
-    Names in order, no owners, one time, fixed modes and compression level, no name and time in the gzip header.
+
+def write_bundle(target: Path, folder: Path, *, epoch: int) -> None:
+    """Write a folder as a gzipped tar whose bytes depend on nothing but names, contents, links and `epoch`.
+
+    Names in order, no owners, one time, modes 0755 and 0644 only, fixed compression level, no name and time in
+    the gzip header. Files are streamed; folders are not listed, since a tree of git has no empty ones.
     """
+    inside = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
     with (
         target.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=9) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for name in sorted(files):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(files[name])
-            entry.mtime = epoch
-            entry.mode = 0o755 if name == EXECUTABLE else 0o644
-            tar.addfile(entry, io.BytesIO(files[name]))
+        for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in inside):
+            entry = entry_of(path, name, epoch)
+            if entry.issym():
+                tar.addfile(entry)
+                continue
+            with path.open("rb") as file:
+                tar.addfile(entry, file)
 
 
-def contents(release: Release, scratch: Path) -> dict[str, bytes]:
-    """Gather the files of a bundle by their names in it."""
-    build = reviewed_build(release)
-    recipe = release.recipe
-    code = scratch / "code"
-    repositories.archive(recipe.repository, recipe.commit, code)
-    lock = repositories.read_text(recipe.repository, recipe.commit, recipe.environment)
-    described = {f"code/{path.relative_to(code).as_posix()}": path.read_bytes() for path in plain_files(code)}
-    return {
-        **described,
-        "environment/requirements.lock": lock.encode(),
-        "manifest.json": build.manifest.body.encode(),
-        "sources.json": shown(sources(release)),
-        "outputs.json": shown(outputs(build)),
-        "metadata.json": shown(description(release)),
-        **{path.name: path.read_bytes() for path in plain_files(FILES) if path.suffix in {".py", ".md"}},
-    }
+def entry_of(path: Path, name: str, epoch: int) -> tarfile.TarInfo:
+    """Describe one file or symbolic link, with nothing of this machine in it."""
+    entry = tarfile.TarInfo(name)
+    entry.mtime = epoch
+    if path.is_symlink():
+        entry.type, entry.mode = tarfile.SYMTYPE, 0o777
+        entry.linkname = os.readlink(path)  # noqa: PTH115  Path would respell it
+        return entry
+    found = path.stat()
+    entry.size = found.st_size
+    entry.mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
+    return entry
 
 
-def plain_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-
-
-def shown(document: Any) -> bytes:
+def shown(document: Any) -> str:
     """Write JSON that people can read, in one way only."""
     canonical = json.loads(rfc8785.dumps(document))
-    return (json.dumps(canonical, ensure_ascii=False, indent=2) + "\n").encode()
+    return json.dumps(canonical, ensure_ascii=False, indent=2) + "\n"
 
 
 def sources(release: Release) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from catalog.models import Version
+from catalog.models import Dataset, Version
 from releases.catalogue import request_edition
 from releases.definition import read_definition
 from releases.draft import describe
@@ -12,6 +12,7 @@ from releases.errors import PublicationError
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
+from releases.revisions import number_texts
 from releases.states import Move
 
 
@@ -32,5 +33,9 @@ def make_public(step: StepContext, release_id: int) -> None:
             raise PublicationError(
                 f"{release}: it is not being published any more. Open its history and look who moved it."
             )
-        describe(release.version.dataset, read_definition(release.definition).dataset)
+        dataset = Dataset.objects.select_for_update().get(pk=release.version.dataset_id)
+        described = describe(
+            dataset, read_definition(release.definition).dataset, by=None, reason=f"Published {release.version.shown}"
+        )
+        number_texts(described, release, now=now)
         request_edition(f"{release.version}: published", now=now)

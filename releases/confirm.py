@@ -4,6 +4,7 @@ import shutil
 import sys
 import tarfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from django.utils import timezone
@@ -47,7 +48,7 @@ def confirm_build(step: StepContext, release_id: int) -> None:
     environment = environment_of(release)
     folder = lay_out(build, release)
     step.progress(done_units=1, total_units=2)
-    execution = local_executor().run(task_for(folder, environment))
+    execution = local_executor().run(task_for(folder, environment), tick=partial(step.progress, done_units=1))
     step.progress(done_units=2)
     write_verdict(build, execution, environment)
     if build.verdict != Build.Verdict.IDENTICAL:

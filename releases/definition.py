@@ -134,11 +134,24 @@ def parse(text: str) -> dict[str, Any]:
         raise DefinitionError(f"release.toml: not valid TOML, {error}. Correct that place and try again.") from error
 
 
-def schema_findings(document: dict[str, Any]) -> Iterator[str]:
+def schema_findings(
+    document: dict[str, Any], validator: jsonschema.Draft202012Validator = VALIDATOR
+) -> Iterator[str]:
     plain = json.loads(json.dumps(document, default=str))
-    for error in sorted(VALIDATOR.iter_errors(plain), key=lambda error: error.json_path):
+    if any("\0" in text for text in texts(plain)):
+        yield "the file: a text in it holds the character U+0000. Remove it."
+    for error in sorted(validator.iter_errors(plain), key=lambda error: error.json_path):
         place = error.json_path.removeprefix("$.").removeprefix("$") or "the file"
         yield f"{place}: {error.message[:300]}"
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Give every text in a JSON value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for one in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from texts(one)
 
 
 def meaning_findings(document: dict[str, Any]) -> Iterator[str]:
@@ -151,6 +164,7 @@ def meaning_findings(document: dict[str, Any]) -> Iterator[str]:
     yield from attempt("outputs", lambda: paths.check_paths([output["path"] for output in document["outputs"]]))
     yield from repeated("outputs", "key", document["outputs"])
     yield from repeated("sources", "name", document["sources"])
+    yield from repeated_providers(dataset["providers"])
     yield from box_findings(dataset["bbox"])
     yield from time_findings(dataset["time"])
     policy = document.get("policy", {})
@@ -173,8 +187,10 @@ def strict_identifier(text: str) -> naming.Identifier:
 
 
 def canonical(value: Any) -> str:
+    """Give RFC 8785 JSON that reads back to itself: 1e17 would come back as a whole number too large for it."""
     try:
-        return rfc8785.dumps(value).decode()
+        text = rfc8785.dumps(value)
+        return rfc8785.dumps(json.loads(text)).decode()
     except rfc8785.CanonicalizationError as error:
         raise DefinitionError(
             f"not expressible as JSON, {error}. Use text, numbers, booleans, lists, tables."
@@ -185,6 +201,12 @@ def repeated(place: str, field: str, entries: list[dict[str, Any]]) -> Iterator[
     for value, count in Counter(entry[field] for entry in entries).items():
         if count > 1:
             yield f"{place}: {field} {value!r} stands {count} times. Give each its own."
+
+
+def repeated_providers(entries: list[dict[str, Any]]) -> Iterator[str]:
+    for (name, role), count in Counter((entry["name"], entry["role"]) for entry in entries).items():
+        if count > 1:
+            yield f"dataset.providers: {name!r} stands {count} times as {role}. Name it once in each role."
 
 
 def box_findings(box: list[float]) -> Iterator[str]:

@@ -12,13 +12,14 @@ from django.db import IntegrityError, transaction
 
 from catalog import naming
 from catalog.digests import digest_file
-from catalog.models import DataPackage, Dataset, Item, Licence, Provider, Version
+from catalog.models import Alias, DataPackage, Dataset, Item, Licence, Provider, Version
 from catalog.storage.local import LocalStorage
 from releases import environments, repositories
 from releases.definition import DatasetEntry, Definition, SourceEntry
 from releases.errors import DefinitionError, NotDraftableError
 from releases.models import DeclaredOutput, Recipe, Release, SourceFile
 from releases.people import require_permission
+from releases.texts import entry_texts, write_texts
 
 MAX_FOOTPRINT_POINTS = 20_000
 
@@ -51,7 +52,9 @@ def draft_release(
 def check_draft(definition: Definition, *, by: Any, offered: Mapping[str, Path], storage: LocalStorage) -> bytes:
     """Refuse what `draft_release` would refuse and write nothing; gives the footprint as WKB."""
     require_permission(by, "draft")
+    refuse_alias(naming.compose(definition.dataset.identifier))
     refuse_existing(definition)
+    refuse_provider(definition)
     footprint = check_recipe(definition)
     check_sources(definition, offered, storage)
     return footprint
@@ -70,6 +73,27 @@ def refuse_existing(definition: Definition) -> None:
             "Edit that draft, or write the next number in version.number.",
             version=str(version),
         )
+
+
+def refuse_alias(identifier: str) -> None:
+    """Raise NotDraftableError for an identifier that a dataset had before it was renamed."""
+    alias = Alias.objects.select_related("dataset").filter(identifier=identifier).first()
+    if alias is not None:
+        raise NotDraftableError(
+            f'{identifier}: this dataset was renamed. Write identifier = "{alias.dataset.identifier}".',
+            renamed=alias.dataset.identifier,
+        )
+
+
+def refuse_provider(definition: Definition) -> None:
+    """Raise NotDraftableError for DOIs from elsewhere than before, or from where none can be had."""
+    identifier = naming.compose(definition.dataset.identifier)
+    dataset = Dataset.objects.filter(identifier=identifier).first()
+    if dataset is not None and dataset.doi_provider != definition.dataset.doi_provider:
+        raise NotDraftableError(
+            f"{dataset}: its DOIs come from {dataset.doi_provider} since the first release. "
+            f'Write doi_provider = "{dataset.doi_provider}".'
+        )
     provider = definition.dataset.doi_provider
     if provider != Dataset.DoiProvider.TEST:
         raise NotDraftableError(
@@ -83,6 +107,7 @@ def check_recipe(definition: Definition) -> bytes:
     """Read what the repository must hold at that commit; gives the footprint as WKB."""
     recipe = definition.recipe
     repositories.snapshot(recipe.repository, recipe.commit)
+    repositories.check_tree(recipe.repository, recipe.commit)
     repositories.read_text(recipe.repository, recipe.commit, recipe.entry_point)
     environments.check_lock(repositories.read_text(recipe.repository, recipe.commit, recipe.environment))
     west, south, east, north = definition.dataset.bbox_wgs84
@@ -96,7 +121,7 @@ def read_footprint(text: str, dataset: DatasetEntry) -> bytes:
     """Turn a GeoJSON geometry into WKB; raises DefinitionError unless it is valid and inside the box."""
     try:
         shape = shapely.from_geojson(json.dumps(json.loads(text)))
-    except (ValueError, shapely.errors.ShapelyError) as error:
+    except (ValueError, RecursionError, shapely.errors.ShapelyError) as error:
         raise refuse_footprint(dataset, "is no GeoJSON geometry") from error
     if shape.is_empty or not shape.is_valid:
         raise refuse_footprint(dataset, f"is not valid ({shapely.is_valid_reason(shape)})")
@@ -114,14 +139,23 @@ def refuse_footprint(dataset: DatasetEntry, finding: str) -> DefinitionError:
     )
 
 
-def storage_key(definition: Definition, source: SourceEntry) -> str:
-    """Where an upstream file is kept; the digest keeps two files of one name apart."""
-    identifier = definition.dataset.identifier
-    return f"{identifier.package}/archive/{naming.compose(identifier)}/{source.sha256}/{source.name}"
+def storage_keys(definition: Definition) -> dict[str, str]:
+    """Say where each upstream file is kept, by its name; the digest keeps two files of one name apart.
+
+    What an earlier release kept stays where it is: a rename moves no file.
+    """
+    name = naming.compose(definition.dataset.identifier)
+    kept = SourceFile.objects.filter(release__version__dataset__identifier=name)
+    keys = {(file, sha256): key for file, sha256, key in kept.values_list("name", "sha256", "storage_key")}
+    folder = f"{definition.dataset.identifier.package}/archive/{name}"
+    return {
+        one.name: keys.get((one.name, one.sha256), f"{folder}/{one.sha256}/{one.name}") for one in definition.sources
+    }
 
 
 def absent_sources(definition: Definition, storage: LocalStorage) -> list[SourceEntry]:
-    return [one for one in definition.sources if storage.size(storage_key(definition, one)) != one.size_bytes]
+    keys = storage_keys(definition)
+    return [one for one in definition.sources if storage.size(keys[one.name]) != one.size_bytes]
 
 
 def check_sources(definition: Definition, offered: Mapping[str, Path], storage: LocalStorage) -> None:
@@ -132,9 +166,10 @@ def check_sources(definition: Definition, offered: Mapping[str, Path], storage: 
 
 def keep_sources(definition: Definition, offered: Mapping[str, Path], storage: LocalStorage) -> None:
     """Copy the sources that are new, and were checked, into our own storage."""
+    keys = storage_keys(definition)
     for source in absent_sources(definition, storage):
         read = partial(blocks, offered[source.name])
-        storage.write(storage_key(definition, source), source.size_bytes, read)
+        storage.write(keys[source.name], source.size_bytes, read)
 
 
 def blocks(path: Path, start: int) -> Iterator[bytes]:
@@ -169,7 +204,7 @@ def check_source(source: SourceEntry, path: Path | None) -> None:
 def write_rows(definition: Definition, footprint: bytes, *, by: Any, now: datetime) -> Release:
     number = definition.number
     version = Version.objects.create(
-        dataset=dataset_row(definition, now=now),
+        dataset=dataset_row(definition, by=by, now=now),
         number=str(number),
         major=number.major,
         minor=number.minor,
@@ -180,7 +215,7 @@ def write_rows(definition: Definition, footprint: bytes, *, by: Any, now: dateti
         notes_fr=definition.notes.fr,
     )
     release = Release.objects.create(version=version, author=by, created_at=now, **release_columns(definition))
-    write_parts(release, definition, footprint, now=now)
+    write_parts(release, definition, footprint, keys=storage_keys(definition), now=now)
     return release
 
 
@@ -194,8 +229,13 @@ def release_columns(definition: Definition) -> dict[str, Any]:
     }
 
 
-def write_parts(release: Release, definition: Definition, footprint: bytes, *, now: datetime) -> None:
-    """Write the rows that hang on a Release; an edit deletes them and writes them again."""
+def write_parts(
+    release: Release, definition: Definition, footprint: bytes, *, keys: Mapping[str, str], now: datetime
+) -> None:
+    """Write the rows that hang on a Release; an edit deletes them and writes them again.
+
+    `keys` are those that `storage_keys` gave before anything was deleted.
+    """
     recipe = definition.recipe
     Recipe.objects.create(
         release=release,
@@ -217,7 +257,7 @@ def write_parts(release: Release, definition: Definition, footprint: bytes, *, n
             size_bytes=one.size_bytes,
             sha256=one.sha256,
             media_type=one.media_type,
-            storage_key=storage_key(definition, one),
+            storage_key=keys[one.name],
             stored_at=now,
         )
         for one in definition.sources
@@ -225,11 +265,16 @@ def write_parts(release: Release, definition: Definition, footprint: bytes, *, n
     write_item(release.version, definition.dataset, footprint)
 
 
+def item_id_of(dataset: Dataset, version: Version) -> str:
+    """Compose the id that a version item gets; once it is public, the row alone knows it."""
+    return f"{dataset.identifier}_{version.shown}"
+
+
 def write_item(version: Version, dataset: DatasetEntry, footprint: bytes) -> Item:
     west, south, east, north = dataset.bbox_wgs84
     return Item.objects.create(
         version=version,
-        item_id=f"{version.dataset.identifier}_{version.shown}",
+        item_id=item_id_of(version.dataset, version),
         footprint_wkb=footprint,
         west=west,
         south=south,
@@ -244,18 +289,16 @@ def start_of(day: date) -> datetime:
     return datetime.combine(day, time.min, tzinfo=UTC)
 
 
-def dataset_row(definition: Definition, *, now: datetime) -> Dataset:
+def dataset_row(definition: Definition, *, by: Any, now: datetime) -> Dataset:
     """Find the dataset or create it; a public one keeps its description until this version is published."""
-    identifier = definition.dataset.identifier
+    identifier, reason = definition.dataset.identifier, f"Drafted {definition.number.shown}"
     dataset = Dataset.objects.filter(identifier=naming.compose(identifier)).first()
     if dataset is not None:
-        refuse_other_provider(dataset, definition)
         if not Version.objects.public().filter(dataset=dataset).exists():
-            describe(dataset, definition.dataset)
+            describe(dataset, definition.dataset, by=by, reason=reason)
         return dataset
-    package, _ = DataPackage.objects.get_or_create(
-        slug=identifier.package, defaults={"title_en": identifier.package, "title_fr": identifier.package}
-    )
+    # Only now: a rename that is committed between the two questions is seen by the second.
+    refuse_alias(naming.compose(identifier))
     dataset = Dataset(
         identifier=naming.compose(identifier),
         region=identifier.region,
@@ -263,32 +306,23 @@ def dataset_row(definition: Definition, *, now: datetime) -> Dataset:
         dguid=identifier.dguid,
         vintage=identifier.vintage,
         variant=identifier.variant,
-        package=package,
+        package=package_row(identifier.package),
         doi_provider=definition.dataset.doi_provider,
         created_at=now,
     )
-    return describe(dataset, definition.dataset)
+    return describe(dataset, definition.dataset, by=by, reason=reason)
 
 
-def refuse_other_provider(dataset: Dataset, definition: Definition) -> None:
-    if dataset.doi_provider != definition.dataset.doi_provider:
-        raise NotDraftableError(
-            f"{dataset}: its DOIs come from {dataset.doi_provider} since the first release. "
-            f'Write doi_provider = "{dataset.doi_provider}".'
-        )
+def package_row(slug: str) -> DataPackage:
+    return DataPackage.objects.get_or_create(slug=slug, defaults={"title_en": slug, "title_fr": slug})[0]
 
 
-def describe(dataset: Dataset, entry: DatasetEntry) -> Dataset:
+def describe(dataset: Dataset, entry: DatasetEntry, *, by: Any, reason: str) -> Dataset:
     """Bring the descriptive columns of a dataset to what a definition says, and save it."""
-    dataset.title_en, dataset.title_fr = entry.title.en, entry.title.fr
-    dataset.description_en, dataset.description_fr = entry.description.en, entry.description.fr
-    dataset.attribution_en, dataset.attribution_fr = entry.attribution.en, entry.attribution.fr
-    dataset.keywords_en = "\n".join(entry.keywords_en)
-    dataset.keywords_fr = "\n".join(entry.keywords_fr)
     dataset.licence = licence_row(entry)
     dataset.west, dataset.south, dataset.east, dataset.north = entry.bbox_wgs84
     dataset.starts_on, dataset.ends_on = entry.starts_on, entry.ends_on
-    dataset.save()
+    write_texts(dataset, entry_texts(entry), by=by, reason=reason)
     dataset.providers.all().delete()
     Provider.objects.bulk_create(
         Provider(dataset=dataset, name=one.name, role=one.role, url=one.url) for one in entry.providers

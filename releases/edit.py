@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from catalog import naming
 from catalog.models import Version
 from catalog.storage.local import LocalStorage
 from releases import draft
@@ -15,6 +16,8 @@ from releases.errors import NotEditableError
 from releases.models import Release
 from releases.people import require_permission
 from releases.states import EDITABLE, Move
+
+EDITED_IN_REVIEW = "Edited; any approval of before is void."
 
 
 def edit_release(
@@ -32,15 +35,25 @@ def edit_release(
     Raises NotAllowedError; NotEditableError (building, publishing or published, or another identifier or
     number); and what drafting raises. A refusal changes nothing.
     """
-    require_permission(by, "draft")
-    refuse_other_version(release, definition)
-    refuse_state(release)
-    footprint = draft.check_recipe(definition)
-    draft.check_sources(definition, offered, storage)
+    footprint = check_edit(release, definition, by=by, offered=offered, storage=storage)
     draft.keep_sources(definition, offered, storage)
     with transaction.atomic():
         return_to_draft(release, by=by, channel=channel, now=now, **draft.release_columns(definition))
-        replace_parts(release, definition, footprint, now=now)
+        replace_parts(release, definition, footprint, by=by, now=now)
+
+
+def check_edit(
+    release: Release, definition: Definition, *, by: Any, offered: Mapping[str, Path], storage: LocalStorage
+) -> bytes:
+    """Refuse what `edit_release` would refuse and write nothing; gives the footprint as WKB."""
+    require_permission(by, "draft")
+    draft.refuse_alias(naming.compose(definition.dataset.identifier))
+    refuse_other_version(release, definition)
+    refuse_state(release)
+    draft.refuse_provider(definition)
+    footprint = draft.check_recipe(definition)
+    draft.check_sources(definition, offered, storage)
+    return footprint
 
 
 def refuse_other_version(release: Release, definition: Definition) -> None:
@@ -60,20 +73,21 @@ def refuse_state(release: Release) -> None:
 
 
 def return_to_draft(release: Release, *, by: Any, channel: str, now: datetime, **columns: object) -> None:
-    """Void approvals and go back to draft; raises NotEditableError if someone moved the release meanwhile."""
+    """Void approvals, go back to draft and note the edit; raises NotEditableError if someone moved it meanwhile."""
     release.approvals.filter(voided_at__isnull=True).update(voided_at=now)
     facts = {"submitter": None, "reviewed_digest": "", "approved_at": None, **columns}
-    if release.state == Release.State.DRAFT:
-        moved = Release.objects.filter(pk=release.pk, state=Release.State.DRAFT).update(**facts) == 1
-    else:
-        move = Move(release.state, "draft", by, now, channel, "Edited; any approval of before is void.")
-        moved = Release.objects.move(release.pk, move, **facts)
-    if not moved:
+    moved = True
+    if release.state != Release.State.DRAFT:
+        back = Move(release.state, "draft", by, now, channel, EDITED_IN_REVIEW)
+        moved = Release.objects.move(release.pk, back, **facts)
+    edited = Move("draft", "draft", by, now, channel, "Edited.")
+    if not moved or not Release.objects.move(release.pk, edited, **facts):
         raise NotEditableError(f"{release}: somebody moved it just now. Load the page again and look.")
     release.refresh_from_db()
 
 
-def replace_parts(release: Release, definition: Definition, footprint: bytes, *, now: datetime) -> None:
+def replace_parts(release: Release, definition: Definition, footprint: bytes, *, by: Any, now: datetime) -> None:
+    keys = draft.storage_keys(definition)
     release.recipe.delete()
     release.outputs.all().delete()
     release.sources.all().delete()
@@ -81,5 +95,5 @@ def replace_parts(release: Release, definition: Definition, footprint: bytes, *,
     version.items.all().delete()
     Version.objects.filter(pk=version.pk).update(notes_en=definition.notes.en, notes_fr=definition.notes.fr)
     if not Version.objects.public().filter(dataset=version.dataset).exists():
-        draft.describe(version.dataset, definition.dataset)
-    draft.write_parts(release, definition, footprint, now=now)
+        draft.describe(version.dataset, definition.dataset, by=by, reason=f"Edited {version.shown}")
+    draft.write_parts(release, definition, footprint, keys=keys, now=now)

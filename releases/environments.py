@@ -1,9 +1,11 @@
 """The environment of a local build: a requirements lock with hashes and the minor version of Python.
 
 Packages are downloaded once into `<environments>/<sha256>/wheels`; the virtual environment is made from these
-wheels alone. Both appear whole, by a rename: a kill or a second process in between leaves no half environment.
+wheels alone. Both appear whole, by a rename, under a lock that the kernel frees with its process: a kill leaves
+only an unfinished folder, which the next preparation removes, and of two processes one waits for the other.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +22,8 @@ from releases.errors import EnvironmentDefinitionError
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PINNED = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?==[A-Za-z0-9.!+_-]+( *;[^#]*)?( +--hash=sha256:[0-9a-f]{64})+"
+    r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?==[A-Za-z0-9.!+_-]+"
+    r"( ?;((?! --)[A-Za-z0-9 ._'\"<>=!~()+*-])+)?( --hash=sha256:[0-9a-f]{64})+"
 )
 TIMEOUT_S = 1800
 
@@ -35,9 +39,7 @@ class Environment:
 
 def check_lock(text: str) -> list[str]:
     """Give the requirements of a lock; raises EnvironmentDefinitionError naming the first line that is not pinned."""
-    joined = text.replace("\\\n", " ")
-    lines = [re.sub(r"\s+", " ", line.split(" #")[0].strip()) for line in joined.splitlines()]
-    requirements = [line for line in lines if line and not line.startswith("#")]
+    requirements = list(logical_lines(text))
     for requirement in requirements:
         if not PINNED.fullmatch(requirement):
             raise EnvironmentDefinitionError(
@@ -46,6 +48,22 @@ def check_lock(text: str) -> list[str]:
                 requirement=requirement,
             )
     return requirements
+
+
+def logical_lines(text: str) -> Iterator[str]:
+    r"""Join lines and drop comments exactly as pip does: a `\` at the end of a comment joins nothing."""
+    held = ""
+    for line in text.splitlines():
+        is_comment = re.match(r"\s*#", line) is not None
+        if line.endswith("\\") and not is_comment:
+            held += line[:-1]
+            continue
+        whole, held = (held + " " * is_comment + line), ""
+        plain = " ".join(re.sub(r"(^|\s+)#.*$", "", whole).split())
+        if plain:
+            yield plain
+    if held.strip():
+        yield " ".join(held.split())
 
 
 def environment_sha256(lock: str) -> str:
@@ -63,13 +81,23 @@ def prepare(lock: str, environments: Path) -> Environment:
     folder = environments / sha256
     if not folder.is_dir():
         environments.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{sha256[:12]}.", dir=environments))
-        try:
-            fill(unfinished, lock)
-            publish(unfinished, folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        with (environments / f".{sha256}.lock").open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                make(folder, lock)
     return Environment(python=folder / "venv" / "bin" / "python", sha256=sha256, wheels=folder / "wheels")
+
+
+def make(folder: Path, lock: str) -> None:
+    """Fill a new folder and give it its name when it is whole; removes what a kill has left of one before."""
+    for left in folder.parent.glob(f".{folder.name}.unfinished-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
+    try:
+        fill(unfinished, lock)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def fill(folder: Path, lock: str) -> None:
@@ -77,7 +105,13 @@ def fill(folder: Path, lock: str) -> None:
     wheels.mkdir()
     requirements.write_text(lock, encoding="utf-8")
     has_packages = bool(check_lock(lock))
-    venv.create(folder / "venv", with_pip=has_packages, symlinks=True)
+    try:
+        venv.create(folder / "venv", with_pip=has_packages, symlinks=True)
+    except subprocess.CalledProcessError as error:
+        raise EnvironmentDefinitionError(
+            f"Environment: Python {PYTHON} could not put pip into a virtual environment ({error}). "
+            "Install its ensurepip; on Debian that is python3-venv."
+        ) from error
     if has_packages:
         python = folder / "venv" / "bin" / "python"
         common = ("--require-hashes", "--no-deps", "--only-binary=:all:", "-r", str(requirements))
@@ -85,29 +119,23 @@ def fill(folder: Path, lock: str) -> None:
         pip(python, "install", "--no-index", "--find-links", str(wheels), *common)
 
 
-def publish(unfinished: Path, folder: Path) -> None:
-    """Give a finished environment its name; the first of two processes wins, both are content."""
-    try:
-        unfinished.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-
-
 def pip(python: Path, *arguments: str) -> None:
+    """Run pip; raises EnvironmentDefinitionError with its last words when it fails or takes too long."""
     keep = ("PATH", "HOME", "LANG", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
     environment = {name: value for name, value in os.environ.items() if name in keep or name.startswith("PIP_")}
-    done = subprocess.run(
-        [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    try:
+        subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    except subprocess.CalledProcessError as error:
+        raise refused(
+            arguments[0], " ".join(error.stderr.strip().splitlines()[-2:]) or "no words from pip"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise refused(arguments[0], f"it took longer than {TIMEOUT_S // 60} minutes") from error
+
+
+def refused(act: str, finding: str) -> EnvironmentDefinitionError:
+    return EnvironmentDefinitionError(
+        f"Environment: pip could not {act} what the lock names ({finding[:400]}). "
+        "Look whether the package index can be reached and has these files."
     )
-    if done.returncode != 0:
-        finding = " ".join(done.stderr.strip().splitlines()[-2:]) or "no words from pip"
-        raise EnvironmentDefinitionError(
-            f"Environment: pip could not {arguments[0]} what the lock names ({finding[:400]}). "
-            "Look whether the package index can be reached and has these files."
-        )

@@ -53,3 +53,31 @@ class NotAllowedError(PersonMustActError):
 
 class ReleaseUnknownError(PersonMustActError):
     """No release has that identifier and number."""
+
+
+class NotReturnableError(PersonMustActError):
+    """The release cannot be sent back to its author, or not by this person."""
+
+
+class NotRenewableError(PersonMustActError):
+    """No next version can be written from this release by itself."""
+
+
+class NotProposableError(PersonMustActError):
+    """The second thought cannot be proposed as it is described."""
+
+
+class NotDecidableError(PersonMustActError):
+    """The proposal cannot be answered now, or not by this person."""
+
+
+class ReasonError(PersonMustActError):
+    """A reason is missing, too short or too long."""
+
+
+class DecisionUnknownError(PersonMustActError):
+    """No decision has that number."""
+
+
+class DatasetUnknownError(PersonMustActError):
+    """No dataset has that identifier now."""

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from catalog.models import Item, ItemLink, Version
 from releases.errors import BuildFailedError
@@ -34,7 +35,7 @@ class Tile:
     """One tile, checked."""
 
     name: str
-    shape: shapely.Geometry
+    shape: BaseGeometry
     starts_at: datetime
     ends_at: datetime
     links: tuple[Mapping[str, str], ...]
@@ -45,8 +46,8 @@ def read_tiles(path: Path) -> list[Tile]:
     if path.stat().st_size > MAX_BYTES:
         raise refused(f"it has more than {MAX_BYTES} bytes. Split the dataset")
     try:
-        features = json.loads(path.read_text(encoding="utf-8"))["features"]
-    except (ValueError, KeyError, TypeError) as error:
+        features = list(json.loads(path.read_text(encoding="utf-8"))["features"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise refused("it is no GeoJSON FeatureCollection") from error
     tiles, seen = [], set()
     for number, feature in enumerate(features, start=1):
@@ -78,9 +79,9 @@ def read_tile(feature: Any, number: int) -> Tile:
 
 
 def read_instant(name: str, properties: Mapping[str, Any], field: str) -> datetime:
-    text = properties.get(field) or properties.get("datetime")
+    text: Any = properties.get(field) or properties.get("datetime")
     try:
-        moment = datetime.fromisoformat(text)  # type: ignore[arg-type]  anything may stand there
+        moment = datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
         raise refused(f"tile {name} has no {field} or datetime in RFC 3339") from error
     if moment.tzinfo is None:
@@ -88,7 +89,7 @@ def read_instant(name: str, properties: Mapping[str, Any], field: str) -> dateti
     return moment.astimezone(UTC)
 
 
-def read_shape(name: str, geometry: Any) -> shapely.Geometry:
+def read_shape(name: str, geometry: Any) -> BaseGeometry:
     try:
         shape = shapely.from_geojson(json.dumps(geometry))
     except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
@@ -102,7 +103,7 @@ def read_shape(name: str, geometry: Any) -> shapely.Geometry:
 
 
 def read_link(name: str, link: Any) -> Mapping[str, str]:
-    values = {field: link.get(field) for field in LINK_FIELDS} if isinstance(link, dict) else {}
+    values: dict[str, Any] = {field: link.get(field) for field in LINK_FIELDS} if isinstance(link, dict) else {}
     if not all(isinstance(value, str) and value for value in values.values()) or not values:
         raise refused(f"tile {name} has a link without one of {', '.join(LINK_FIELDS)}")
     if urlsplit(values["href"]).scheme not in {"http", "https"}:

@@ -7,6 +7,7 @@ docs/build-type.md explains every field of this build type.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -116,17 +117,54 @@ def read(body: str, *, sha256: str | None = None) -> LockedRecipe:
         raise ManifestError(
             f"Manifest: its sha256 is {manifest_sha256(body)}, {sha256} was expected. Do not build it."
         )
+    document = parse(body)
     try:
-        document = json.loads(body)
         recipe = unlock(document)
+        refuse_types(recipe)
         canonical = lock(recipe)
-    except (ValueError, KeyError, TypeError, StopIteration, AttributeError) as error:
-        raise ManifestError(f"Manifest: not of build type {BUILD_TYPE} ({error!r}). Do not build it.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ManifestError(f"Manifest: not of the shape of {BUILD_TYPE} ({error!r}). Do not build it.") from error
     if canonical != body:
         raise ManifestError(
             "Manifest: not canonical JSON (RFC 8785), or with fields that nobody knows. Do not build it."
         )
     return recipe
+
+
+def parse(body: str) -> dict[str, Any]:
+    """Read the JSON of a manifest; raises ManifestError unless it is an object of our build type."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"Manifest: not JSON ({error}). Do not build it.") from error
+    build_type = document.get("buildType") if isinstance(document, dict) else None
+    if build_type != BUILD_TYPE:
+        raise ManifestError(
+            f"Manifest: its build type is {str(build_type)[:200]!r}, only {BUILD_TYPE} is known. Do not build it."
+        )
+    return dict(document)
+
+
+def refuse_types(recipe: LockedRecipe) -> None:
+    """Raise TypeError or ValueError for what canonical JSON would carry back unseen: numbers as text, odd digests."""
+    code, environment = recipe.code, recipe.environment
+    texts = [
+        recipe.dataset,
+        recipe.version,
+        recipe.entry_point,
+        *recipe.outputs,
+        environment.path,
+        environment.python,
+    ]
+    texts += [text for one in recipe.sources for text in (one.name, one.uri)]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is missing or is none")
+    if not all(type(one.size_bytes) is int and one.size_bytes >= 0 for one in recipe.sources):
+        raise TypeError("a size is no number of bytes")
+    hexadecimal = [(code.commit, 40), (code.tree, 40), (environment.sha256, 64)]
+    for digest, length in [*hexadecimal, *((one.sha256, 64) for one in recipe.sources)]:
+        if not re.fullmatch(f"[0-9a-f]{{{length}}}", digest):
+            raise ValueError(f"{digest!r} is no digest")
 
 
 def unlock(document: Mapping[str, Any]) -> LockedRecipe:

@@ -5,11 +5,11 @@ from typing import Any
 from releases.errors import NotAllowedError
 
 
-def require_permission(by: Any, act: str) -> None:
-    """Raise NotAllowedError unless `by` is active and holds `releases.<act>_release`."""
-    if not by.has_perm(f"releases.{act}_release"):
+def require_permission(by: Any, act: str, thing: str = "release") -> None:
+    """Raise NotAllowedError unless `by` is active and holds `releases.<act>_<thing>`."""
+    if not by.has_perm(f"releases.{act}_{thing}"):
         raise NotAllowedError(
-            f"{by}: may not {act} a release. Ask an administrator for the permission “{act}_release”.",
+            f"{by}: may not {act} a {thing}. Ask an administrator for the permission “{act}_{thing}”.",
             person=str(by),
             act=act,
         )

@@ -4,6 +4,7 @@
 
 - A build that fails or differs goes back: building → draft.
 - Requested changes and any edit go back to draft: built, in_review, approved → draft.
+- An edit is written down as draft → draft, so that whoever wrote a part of it is known and does not approve it.
 - From publishing on nothing goes back; failure is a state of Job and Step.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 
 MOVES: frozenset[tuple[str, str]] = frozenset(
     {
+        ("draft", "draft"),
         ("draft", "building"),
         ("building", "built"),
         ("building", "draft"),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from django.db.models import Q, QuerySet
+
 from catalog.models import Asset
 from swarm.models import Torrent
 from swarm.torrent import InfoHashes, magnet
@@ -11,6 +13,11 @@ def torrents_of(assets: Iterable[Asset]) -> dict[int, Torrent]:
     """Give the torrents of files by the file's key, in one query; files of 0 bytes have none."""
     wanted = [asset.pk for asset in assets]
     return {torrent.asset_id: torrent for torrent in Torrent.objects.filter(asset__in=wanted).defer("info")}
+
+
+def assets_with(infohash: str) -> "QuerySet[Asset]":
+    """Give the files whose torrent has this info-hash, v1 or v2, in lower-case hexadecimal."""
+    return Asset.objects.filter(Q(torrent__infohash_v1=infohash) | Q(torrent__infohash_v2=infohash))
 
 
 def magnet_link(torrent: Torrent, size_bytes: int, web_seeds: Sequence[str]) -> str:

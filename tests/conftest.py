@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connections
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
@@ -36,6 +37,12 @@ def only_loopback() -> Iterator[None]:
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
     yield
     enable_socket()
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    """Forget what pages counted for the test before: its rows are gone."""
+    cache.clear()
 
 
 @pytest.hookimpl(wrapper=True)

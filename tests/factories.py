@@ -10,11 +10,15 @@ from django.utils import timezone
 from catalog import versions
 from catalog.digests import Digester
 from catalog.models import Asset, DataPackage, Dataset, Item, Licence, Version
+from catalog.search import fold_texts
 from catalog.storage.connect import own_storage
 from mirrors.models import Check, Mirror, Replica
 from releases.jobs.context import StepContext
 from releases.models import Job, Release, Step
 from releases.seal import storage_key, write_rows
+from swarm.describe import digests_of
+from swarm.models import Torrent
+from swarm.torrent import info_dict, infohashes
 
 CONTENT = bytes(range(256)) * 400
 BOX = (-80.0, 43.0, -79.0, 44.0)
@@ -35,7 +39,10 @@ def dataset(identifier: str = "ca_roads", **fields: Any) -> Dataset:
         "package": fields.pop("package", None) or package(),
         "licence": fields.pop("licence", None) or licence(),
     }
-    return Dataset.objects.create(identifier=identifier, **related, **{**given, **fields})
+    made = Dataset(identifier=identifier, **related, **{**given, **fields})
+    fold_texts(made)
+    made.save(force_insert=True)
+    return made
 
 
 def version(
@@ -98,6 +105,15 @@ def asset(
     if is_stored:
         own_storage().write_bytes(made.storage_key, content)
     return made
+
+
+def torrent(of: Asset) -> Torrent:
+    """Give the torrent of a file, from the pieces that `asset` wrote."""
+    info = info_dict(of.path, digests_of(of))
+    hashes = infohashes(info)
+    return Torrent.objects.create(
+        asset=of, name=of.path, infohash_v1=hashes.v1, infohash_v2=hashes.v2, info=info, made_at=timezone.now()
+    )
 
 
 def mirror(slug: str = "north", **fields: Any) -> Mirror:

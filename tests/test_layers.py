@@ -17,7 +17,19 @@ from django.template import engines
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("catalog", "releases", "mirrors", "swarm", "dfc_site")  # each may import those before it
 LAYERS = ("errors", "pure", "models", "use case", "door")
-DOORS = {"admin", "admin_pages", "views", "urls", "tasks", "management", "templatetags", "redirect", "serve", "apps"}
+DOORS = {
+    "admin",
+    "admin_decisions",
+    "admin_pages",
+    "views",
+    "urls",
+    "tasks",
+    "management",
+    "templatetags",
+    "redirect",
+    "serve",
+    "apps",
+}
 PURE = {
     "catalog": {
         "naming",

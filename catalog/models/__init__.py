@@ -1,8 +1,10 @@
+from catalog.models.alias import Alias
 from catalog.models.dataset import DataPackage, Dataset, Licence, Provider
 from catalog.models.edition import CatalogueChange, Edition
 from catalog.models.version import Asset, Item, ItemLink, PieceTable, Version, VersionQuerySet
 
 __all__ = [
+    "Alias",
     "Asset",
     "CatalogueChange",
     "DataPackage",

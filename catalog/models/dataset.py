@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 
 def in_language(row: models.Model, field: str) -> str:
@@ -68,7 +69,8 @@ class Dataset(models.Model):
     """One STAC Collection. `identifier` follows the D4C file naming convention, without version.
 
     The columns `region` to `variant` are the parts of the identifier; composing them gives it back.
-    The box is WGS 84 degrees: west, south, east, north.
+    The box is WGS 84 degrees: west, south, east, north. The folded columns are what catalog/search.py reads; whoever
+    writes a text, an identifier or a place has them filled by its `fold_texts`.
     """
 
     class Grade(models.TextChoices):
@@ -104,7 +106,12 @@ class Dataset(models.Model):
     starts_on = models.DateField(null=True, blank=True)
     ends_on = models.DateField(null=True, blank=True)
     doi_provider = models.CharField(max_length=8, choices=DoiProvider, default=DoiProvider.TEST)
+    folded_names = models.TextField(blank=True, editable=False)
+    folded_texts = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField()
+    history = HistoricalRecords(
+        excluded_fields=["folded_names", "folded_texts"], history_change_reason_field=models.TextField(null=True)
+    )
 
     class Meta:
         ordering = ["identifier"]
@@ -121,6 +128,7 @@ class Dataset(models.Model):
             ),
             bbox_constraint("dataset_bbox_in_wgs84"),
         ]
+        indexes = [models.Index(fields=["package", "region"], name="dataset_by_package_and_place")]
 
     def __str__(self) -> str:
         return self.identifier

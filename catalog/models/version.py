@@ -1,7 +1,7 @@
 """Editions of datasets: Version, its STAC Items, and their Assets with all digests."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models.dataset import Dataset, bbox_constraint, in_language
@@ -22,6 +22,15 @@ class VersionQuerySet(models.QuerySet["Version"]):
         return (
             self.filter(pk=pk, state=Version.State.DRAFT).update(state=Version.State.PUBLISHED, published_at=at) == 1
         )
+
+    def move(self, pk: int, *, source: str, to: str) -> bool:
+        """Change state if it is still `source`; False means that someone else moved it."""
+        return self.filter(pk=pk, state=source).update(state=to) == 1
+
+    def with_item_ids(self) -> "VersionQuerySet":
+        """Read the id of each version item along, so that `item_id` asks nothing."""
+        own = Item.objects.filter(version=OuterRef("pk"), tile="").values("item_id")[:1]
+        return self.annotate(read_item_id=Subquery(own))
 
     def give_doi(self, pk: int, doi: str) -> bool:
         """Write the DOI once; False means that another one stands already."""
@@ -65,7 +74,10 @@ class Version(models.Model):
             ),
             models.CheckConstraint(name="version_public_has_doi", condition=Q(state="draft") | Q(doi__isnull=False)),
         ]
-        indexes = [models.Index(fields=["dataset", "state", "precedence"], name="version_latest")]
+        indexes = [
+            models.Index(fields=["dataset", "state", "precedence"], name="version_latest"),
+            models.Index(fields=["dataset", "state", "published_at"], name="version_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.dataset.identifier} {self.shown}"
@@ -79,6 +91,11 @@ class Version(models.Model):
     def year(self) -> str:
         """The year of publication, as citations have it; empty for a draft."""
         return str(self.published_at.year) if self.published_at else ""
+
+    @property
+    def item_id(self) -> str:
+        """The id of the version item; it stays when the dataset is renamed."""
+        return getattr(self, "read_item_id", None) or self.items.get(tile="").item_id
 
     @property
     def notes(self) -> str:
@@ -171,6 +188,10 @@ class Asset(models.Model):
             digest_constraint("sha256", 64, "asset_sha256_is_hex"),
             digest_constraint("sha1", 40, "asset_sha1_is_hex"),
             digest_constraint("md5", 32, "asset_md5_is_hex"),
+        ]
+        indexes = [
+            models.Index(fields=["sha1"], name="asset_by_sha1"),
+            models.Index(fields=["md5"], name="asset_by_md5"),
         ]
 
     def __str__(self) -> str:

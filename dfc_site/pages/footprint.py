@@ -1,8 +1,9 @@
 """A footprint as a small picture: WKB in, SVG path out. Pure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -20,20 +21,55 @@ class Picture:
     path: str
 
 
-def draw(footprint_wkb: bytes) -> Picture:
-    """Draw a WGS 84 geometry, equirectangular, with longitudes narrowed by the cosine of its middle latitude."""
-    shape = simplified(shapely.from_wkb(bytes(footprint_wkb)))
-    west, south, east, north = shape.bounds
+@dataclass(frozen=True)
+class Frame:
+    """Where a WGS 84 box lies on the picture: equirectangular, longitudes narrowed by the cosine of its middle."""
+
+    west: float
+    north: float
+    narrowing: float
+    scale: float
+    left: float
+    top: float
+
+    def place(self, longitude: float, latitude: float) -> tuple[float, float]:
+        x = self.left + (longitude - self.west) * self.narrowing * self.scale
+        return x, self.top + (self.north - latitude) * self.scale
+
+
+def frame(west: float, south: float, east: float, north: float) -> Frame:
     narrowing = max(0.2, math.cos(math.radians((south + north) / 2)))
     wide, high = max((east - west) * narrowing, 1e-9), max(north - south, 1e-9)
     scale = min((WIDTH - 2 * MARGIN) / wide, (HEIGHT - 2 * MARGIN) / high)
-    left, top = (WIDTH - wide * scale) / 2, (HEIGHT - high * scale) / 2
+    return Frame(west, north, narrowing, scale, (WIDTH - wide * scale) / 2, (HEIGHT - high * scale) / 2)
 
-    def place(longitude: float, latitude: float) -> str:
-        return f"{left + (longitude - west) * narrowing * scale:.1f} {top + (north - latitude) * scale:.1f}"
 
-    path = "".join(f"M{'L'.join(place(*point) for point in ring)}Z" for ring in rings(shape))
+@lru_cache(maxsize=256)
+def draw(footprint_wkb: bytes) -> Picture:
+    """Draw a WGS 84 geometry."""
+    shape = simplified(shapely.from_wkb(footprint_wkb))
+    around = frame(*shape.bounds)
+    path = "".join(f"M{'L'.join(shown(around.place(*point)) for point in ring)}Z" for ring in rings(shape))
     return Picture(width=WIDTH, height=HEIGHT, path=path)
+
+
+def draw_boxes(boxes: Sequence[tuple[float, float, float, float]]) -> Picture:
+    """Draw boxes (west, south, east, north) in WGS 84, such as the tiles of a version."""
+    wests, souths, easts, norths = zip(*boxes, strict=True)
+    around = frame(min(wests), min(souths), max(easts), max(norths))
+    path = "".join(
+        box_path(around.place(west, north), around.place(east, south)) for west, south, east, north in boxes
+    )
+    return Picture(width=WIDTH, height=HEIGHT, path=path)
+
+
+def box_path(corner: tuple[float, float], opposite: tuple[float, float]) -> str:
+    (left, top), (right, bottom) = corner, opposite
+    return f"M{left:.1f} {top:.1f}H{right:.1f}V{bottom:.1f}H{left:.1f}Z"
+
+
+def shown(point: tuple[float, float]) -> str:
+    return f"{point[0]:.1f} {point[1]:.1f}"
 
 
 def simplified(shape: BaseGeometry) -> BaseGeometry:

@@ -1,7 +1,10 @@
 """The catalogue for machines: one Collection or Item as JSON, and the files of the current edition."""
 
+from typing import Any
+
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from catalog.errors import StewardshipError
@@ -26,16 +29,26 @@ def language_of(request: HttpRequest) -> str:
 
 
 def versions_of(identifier: str) -> list[Version]:
-    versions = list(listed_versions().filter(dataset__identifier=identifier))
-    if not versions:
+    return list(listed_versions().filter(dataset__identifier=identifier))
+
+
+def gone(identifier: str, **narrowing: Any) -> HttpResponse:
+    """Answer 410 for what is only of withdrawn versions, in the shape of a STAC API's errors; Http404 for nothing."""
+    withdrawn = Version.objects.filter(
+        dataset__identifier=identifier, state=Version.State.WITHDRAWN, **narrowing
+    ).first()
+    if withdrawn is None:
         raise Http404
-    return versions
+    words = _("%(version)s was withdrawn. Its page says why, and what to use instead.") % {"version": withdrawn}
+    return open_to_all(JsonResponse({"code": "Gone", "description": words}, status=410))
 
 
 def collection_document(request: HttpRequest, identifier: str) -> HttpResponse:
     """Give the STAC Collection of a dataset."""
     language, versions = language_of(request), versions_of(identifier)
     with override(language):
+        if not versions:
+            return gone(identifier)
         entry = collection_entry(latest(versions), language)
     return open_to_all(JsonResponse(document(collection(entry)), json_dumps_params={"ensure_ascii": False}))
 
@@ -46,9 +59,9 @@ def item_document(request: HttpRequest, identifier: str, item_id: str) -> HttpRe
     found = Item.objects.filter(version__dataset__identifier=identifier, version__state__in=LISTED, item_id=item_id)
     row = found.first()
     place = next((number for number, one in enumerate(versions) if row and one.pk == row.version_id), None)
-    if row is None or place is None:
-        raise Http404
     with override(language):
+        if row is None or place is None:
+            return gone(identifier, items__item_id=item_id)
         page = [(versions[place], around(versions, place))]
         entry = next(iter(entries_of(page, [row], language, now=timezone.now())))
     body = document(item(entry))

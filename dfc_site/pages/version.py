@@ -1,30 +1,40 @@
 """The page of one version: download, and the evidence for every claim."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 from django.conf import settings
-from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
+from pyarrow import parquet
 
-from catalog.models import Asset, Version
-from catalog.models.dataset import in_language
-from dfc_site.entries import citation_of
-from dfc_site.pages.footprint import draw
+from catalog.models import Asset, Item, Version
+from catalog.places import place_name
+from catalog.storage.connect import own_storage
+from dfc_site.entries import citation_of, item_href
+from dfc_site.pages.evidence import Row, rows_of
+from dfc_site.pages.footprint import Picture, draw, draw_boxes
+from dfc_site.pages.provenance import provenance_of
+from dfc_site.pages.timeline import timeline_of
+from dfc_site.pages.ways import PARQUET, Source, Way, ways
+from dfc_site.pages.withdrawn import notice_of, tombstone
 from mirrors.models import Check, Mirror, Replica
 from mirrors.offer import offers
-from mirrors.redirect import find_version
+from mirrors.read import copies_of, mirrors_of_version
+from mirrors.redirect import find_version, open_to_all
+from mirrors.safety import NOTHING, Safety, safety_of
 from mirrors.selection import Ranking
-from releases.models import Build, Release
 from swarm.models import Torrent
 from swarm.read import magnet_link, torrents_of
 
 MAIN_KEY = "data"
+FILES_SHOWN, TILES_DRAWN = 100, 1000
 BROKEN = (Replica.State.DAMAGED, Replica.State.MISSING)
 
 
@@ -41,21 +51,8 @@ class File:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One file at one mirror, with the newest check of its copy."""
-
-    mirror: Mirror
-    replica: Replica | None
-    check: Check | None
-
-    @property
-    def is_broken(self) -> bool:
-        return self.replica is not None and self.replica.state in BROKEN
-
-
-@dataclass(frozen=True)
 class MirrorRow:
-    """One mirror of this version: how many files are proved there, and the newest check."""
+    """One mirror of this version: how many files are proved there, and the newest check of those shown."""
 
     mirror: Mirror
     verified: int
@@ -67,69 +64,116 @@ class MirrorRow:
         return self.verified == self.files
 
 
-@dataclass(frozen=True)
-class Safety:
-    """The one line of trust: whole copies, who runs them and where, and when the newest check was."""
-
-    copies: int
-    operators: int
-    countries: int
-    checked_at: datetime | None
-
-
 def version(request: HttpRequest, identifier: str, number: str) -> HttpResponse:
     found = find_version(identifier, number)
     if found.state == Version.State.WITHDRAWN:
-        return render(request, "pages/withdrawn.html", {"version": found}, status=410)
+        return tombstone(request, found)
     return render(request, "pages/version.html", context_of(found, now=timezone.now()))
 
 
+def bibtex(_request: HttpRequest, identifier: str, number: str) -> HttpResponse:
+    """Give the citation of a version as a file for reference managers; a withdrawn version can still be cited."""
+    found = find_version(identifier, number)
+    text = citation_of(found, get_language() or "en").bibtex
+    response = open_to_all(HttpResponse(text, content_type="application/x-bibtex; charset=utf-8"))
+    response["Content-Disposition"] = f'attachment; filename="{identifier}_{found.shown}.bib"'
+    return response
+
+
 def context_of(found: Version, *, now: datetime) -> dict[str, Any]:
-    release = Release.objects.select_related("recipe").get(version=found)
+    language = get_language() or "en"
     item = found.items.get(tile="")
-    files = files_of(found, now=now)
+    files = files_of(item, now=now)
     main = next((one for one in files if one.asset.key == MAIN_KEY), files[0])
-    cells = cells_of(files)
+    mirrors = mirrors_of_version(found)
+    evidence = rows_of([one.asset for one in files], mirrors, now=now)
+    safety = safety_of([found.pk], now=now).get(found.pk, NOTHING)
     latest = Version.objects.latest_of(found.dataset)
-    builds = list(release.builds.select_related("manifest").order_by("-round", "purpose", "-number"))
+    tiles = found.items.exclude(tile="").count()
     return {
         "version": found,
         "dataset": found.dataset,
+        "place": place_name(found.dataset.region, found.dataset.dguid, language),
         "item": item,
-        "picture": draw(bytes(item.footprint_wkb)),
+        "item_url": item_href(found, language),
+        "picture": picture_of(item, tiles),
+        "tiles": tiles,
+        "tiles_url": tiles_url(found, language) if tiles else "",
         "latest": latest,
         "newer": latest if latest and latest.precedence > found.precedence else None,
-        "versions": Version.objects.public().filter(dataset=found.dataset),
+        "timeline": timeline_of(Version.objects.public().filter(dataset=found.dataset)),
         "files": files,
         "main": main,
-        "total_bytes": sum(one.asset.size_bytes for one in files),
-        "evidence": cells,
-        "mirrors": (rows := mirror_rows(cells)),
-        "safety": safety_of(rows),
-        "broken": sum(cell.is_broken for _, line in cells for cell in line),
+        "unlisted": safety.files - len(files),
+        "evidence": evidence,
+        "mirrors": mirror_rows(evidence, mirrors, safety),
+        "safety": safety,
+        "broken": copies_of(found).filter(state__in=BROKEN).count(),
         "section": "datasets",
-        "commands": commands_of(found, main),
-        "citation": citation_of(found, get_language() or "en"),
-        **provenance_of(release, builds),
+        "ways": ways_of(files, main, found, language, has_tiles=bool(tiles)),
+        "commands": commands_of(found),
+        "citation": citation_of(found, language),
+        **provenance_of(found),
+        **notice_of(found),
     }
 
 
-def commands_of(found: Version, main: File) -> dict[str, str]:
-    """Write the lines that people paste into a terminal to fetch, verify and rebuild."""
-    file = f"{settings.DFC_SITE_URL}{main.door}"
+def picture_of(item: Item, tiles: int) -> Picture:
+    """Draw the tiles where they are few enough for a page, else the footprint of the whole."""
+    if not 0 < tiles <= TILES_DRAWN:
+        return draw(bytes(item.footprint_wkb))
+    boxes = Item.objects.filter(version=item.version_id).exclude(tile="")
+    return draw_boxes(list(boxes.order_by("tile").values_list("west", "south", "east", "north")))
+
+
+def tiles_url(found: Version, language: str) -> str:
+    path = f"{language}/tiles/{found.dataset.identifier}/{found.shown}.parquet"
+    return f"{settings.DFC_SITE_URL}{reverse('catalogue-file', args=[path])}"
+
+
+def commands_of(found: Version) -> dict[str, str]:
+    """Write the lines that people paste into a terminal to verify and rebuild."""
     folder = f"{settings.DFC_SITE_URL}/d/{found.dataset.identifier}/{found.shown}"
     return {
-        "curl": f"curl -L -O {file}",
-        "aria2": f"aria2c --seed-time=0 {file}.torrent",
         "verify": f"curl -sL {folder}/SHA256SUMS | sha256sum --check --ignore-missing",
         "rebuild": f"curl -sL {folder}/source-bundle.tar.gz | tar -xz && python3 rebuild.py --out rebuilt",
     }
 
 
-def files_of(found: Version, *, now: datetime) -> list[File]:
-    assets = list(Asset.objects.filter(item__version=found).select_related("item"))
+def ways_of(files: Sequence[File], main: File, found: Version, language: str, *, has_tiles: bool) -> list[Way]:
+    data = [one for one in files if one.asset.role == Asset.Role.DATA and one is not main]
+    return ways(
+        [source_of(one) for one in (main, *data)],
+        catalogue_url=f"{settings.DFC_SITE_URL}{reverse('catalogue-file', args=[f'{language}/versions.parquet'])}",
+        tiles_url=tiles_url(found, language) if has_tiles else "",
+    )
+
+
+def source_of(file: File) -> Source:
+    return Source(
+        url=f"{settings.DFC_SITE_URL}{file.door}",
+        name=file.asset.path.rpartition("/")[2],
+        media_type=file.asset.media_type,
+        has_geometry=has_geometry(file.asset),
+    )
+
+
+def has_geometry(asset: Asset) -> bool:
+    """Tell whether a Parquet file has the `geo` metadata of GeoParquet; False for any other, and where it is away."""
+    if not asset.media_type.startswith(PARQUET):
+        return False
+    try:
+        metadata = parquet.read_metadata(own_storage().path(asset.storage_key)).metadata
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return b"geo" in (metadata or {})
+
+
+def files_of(item: Item, *, now: datetime) -> list[File]:
+    """Give the files of the version item; those of tiles are in the catalogue's file of tiles."""
+    assets = list(item.assets.order_by("pk")[:FILES_SHOWN])
     torrents, rankings = torrents_of(assets), offers(assets, now=now)
-    return [file_of(found, asset, torrents.get(asset.pk), rankings[asset.pk]) for asset in assets]
+    return [file_of(item.version, asset, torrents.get(asset.pk), rankings[asset.pk]) for asset in assets]
 
 
 def file_of(found: Version, asset: Asset, torrent: Torrent | None, ranking: Ranking) -> File:
@@ -144,65 +188,9 @@ def file_of(found: Version, asset: Asset, torrent: Torrent | None, ranking: Rank
     )
 
 
-def cells_of(files: list[File]) -> list[tuple[File, list[Cell]]]:
-    """Lay out the evidence: one row a file, one cell a mirror; two queries whatever the number of files."""
-    assets = [one.asset.pk for one in files]
-    last = Check.objects.filter(replica=OuterRef("pk")).order_by("-at", "-pk").values("pk")[:1]
-    replicas = list(
-        Replica.objects.filter(asset__in=assets)
-        .select_related("mirror")
-        .annotate(last_check=Subquery(last))
-        .order_by("mirror_id")
-    )
-    checks = Check.objects.in_bulk([key for replica in replicas if (key := getattr(replica, "last_check", None))])
-    newest = {check.replica_id: check for check in checks.values()}
-    mirrors = {replica.mirror_id: replica.mirror for replica in replicas}
-    by_place = {(replica.asset_id, replica.mirror_id): replica for replica in replicas}
-    table = []
-    for one in files:
-        found = [(mirror, by_place.get((one.asset.pk, key))) for key, mirror in mirrors.items()]
-        table.append((one, [Cell(mirror, copy, newest.get(copy.pk) if copy else None) for mirror, copy in found]))
-    return table
-
-
-def mirror_rows(table: list[tuple[File, list[Cell]]]) -> list[MirrorRow]:
-    rows = []
-    for place in range(len(table[0][1])):
-        cells = [cells[place] for _, cells in table]
-        mirror = cells[0].mirror
-        offered = sum(mirror.slug in {one.mirror for one in file.ranking.offered} for file, _ in table)
-        checks = [cell.check for cell in cells if cell.check]
-        newest = max(checks, key=lambda check: check.at) if checks else None
-        rows.append(MirrorRow(mirror=mirror, verified=offered, files=len(cells), check=newest))
-    return rows
-
-
-def safety_of(rows: list[MirrorRow]) -> Safety:
-    """Count only mirrors that hold every file, proved."""
-    whole = [row for row in rows if row.is_whole]
-    return Safety(
-        copies=len(whole),
-        operators=len({row.mirror.operator for row in whole}),
-        countries=len({row.mirror.jurisdiction for row in whole}),
-        checked_at=max((row.check.at for row in whole if row.check), default=None),
-    )
-
-
-def provenance_of(release: Release, builds: list[Build]) -> dict[str, Any]:
-    confirmations = [build for build in builds if build.purpose == Build.Purpose.CONFIRM]
-    newest_round = max(build.round for build in builds)
-    reviewed = [build for build in builds if build.purpose == Build.Purpose.REVIEW and build.round == newest_round]
-    people = {release.author_id, release.submitter_id}
-    approvals = [one for one in release.approvals.filter(voided_at__isnull=True) if one.by_id not in people]
-    return {
-        "release": release,
-        "recipe": release.recipe,
-        "unconfirmed_reason": in_language(release, "unconfirmed_reason"),
-        "sources": release.sources.all(),
-        "builds": reviewed[::-1],
-        "confirmation": confirmations[0] if confirmations else None,
-        "manifest": reviewed[0].manifest,
-        "manifest_shown": json.dumps(json.loads(reviewed[0].manifest.body), ensure_ascii=False, indent=2),
-        "second_person": bool(approvals),
-        "reviewed_at": release.approved_at,
-    }
+def mirror_rows(rows: Sequence[Row], mirrors: Sequence[Mirror], safety: Safety) -> list[MirrorRow]:
+    verified = {one.mirror_id: one.files for one in safety.holdings}
+    copies = [cell.copy for row in rows for cell in row.cells if cell.copy]
+    checks = [(copy.replica.mirror_id, copy.check) for copy in copies if copy.check]
+    newest = dict(sorted(checks, key=lambda pair: pair[1].at))
+    return [MirrorRow(mirror, verified.get(mirror.pk, 0), safety.files, newest.get(mirror.pk)) for mirror in mirrors]

@@ -9,6 +9,7 @@ Needs Python and nothing else. Exit code 0: every file is identical. 1: built, b
 
 import argparse
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -38,11 +39,13 @@ def main():
         sys.exit(0 if rebuild(arguments) else 1)
     except CannotRebuild as error:
         print(f"Cannot rebuild: {error}", file=sys.stderr)
-        sys.exit(2)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        print(f"Cannot rebuild: this bundle or folder cannot be used ({error!r}).", file=sys.stderr)
+    sys.exit(2)
 
 
 def rebuild(arguments):
-    manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_json("manifest.json")
     check_python(manifest["internalParameters"]["python"])
     arguments.out.mkdir(parents=True, exist_ok=True)
     if any(arguments.out.iterdir()):
@@ -54,6 +57,10 @@ def rebuild(arguments):
     return compare(arguments.out)
 
 
+def read_json(name):
+    return json.loads((HERE / name).read_text(encoding="utf-8"))
+
+
 def check_python(wanted):
     found = f"{sys.version_info.major}.{sys.version_info.minor}"
     if found != wanted:
@@ -63,37 +70,55 @@ def check_python(wanted):
 def gather(target, offered):
     """Put every source in `target` under its name, with the right bytes."""
     target.mkdir()
-    for source in json.loads((HERE / "sources.json").read_text(encoding="utf-8")):
-        found = take(source, target / source["name"], offered) or fetch(source, target / source["name"])
-        if not found:
-            places = ", ".join(source["places"])
+    for source in read_json("sources.json"):
+        path = target / source["name"]
+        findings = []
+        if not take(source, path, offered, findings) and not fetch(source, path, findings):
             raise CannotRebuild(
-                f"source {source['name']} (sha256 {source['sha256']}) is not with --sources and not at {places}."
+                f"no place gave source {source['name']} (sha256 {source['sha256']}, {source['size_bytes']} bytes): "
+                f"{'; '.join(findings)}. Get that file yourself and name its folder with --sources."
             )
     return target
 
 
-def take(source, target, offered):
-    for name in (source["name"], source["sha256"]):
-        path = offered / name if offered else None
-        if path and path.is_file() and sha256_of(path) == source["sha256"]:
+def take(source, target, offered, findings):
+    """Copy a source from the offered folder; false, with a finding, if it is not there with the right bytes."""
+    if offered is None:
+        return False
+    there = [offered / name for name in (source["name"], source["sha256"]) if (offered / name).is_file()]
+    for path in there:
+        if sha256_of(path) == source["sha256"]:
             shutil.copyfile(path, target)
             return True
+        findings.append(f"{path} has other bytes")
+    if not there:
+        findings.append(f"{offered} does not have it")
     return False
 
 
-def fetch(source, target):
+def fetch(source, target, findings):
+    """Fetch a source from the first place that has the right bytes; false, with a finding for each, if none has."""
     for place in source["places"]:
+        print(f"Fetching {place}", file=sys.stderr)
         try:
             with urllib.request.urlopen(place, timeout=TIMEOUT_S) as answer, target.open("wb") as file:
-                shutil.copyfileobj(answer, file, BLOCK)
-        except (OSError, ValueError) as error:
-            print(f"  {place}: {error}", file=sys.stderr)
+                fits = copy(answer, file, source["size_bytes"])
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            findings.append(f"{place} cannot be reached ({' '.join(str(error).split())})")
             continue
-        if sha256_of(target) == source["sha256"]:
+        if fits and sha256_of(target) == source["sha256"]:
             return True
-        print(f"  {place}: other bytes than published", file=sys.stderr)
+        findings.append(f"{place} has {'other bytes' if fits else 'more or fewer bytes'}")
     return False
+
+
+def copy(answer, file, size_bytes):
+    """Copy at most `size_bytes`; tell whether the answer had exactly so many. An endless one fills no disk."""
+    left = size_bytes
+    while left and (block := answer.read(min(BLOCK, left))):
+        file.write(block)
+        left -= len(block)
+    return left == 0 and not answer.read(1)
 
 
 def make_environment(folder, wheels):
@@ -120,10 +145,12 @@ def make_environment(folder, wheels):
 def run(python, manifest, sources, scratch, out):
     """Call the recipe as it was called for the published build."""
     external, internal = manifest["externalParameters"], manifest["internalParameters"]
+    if read_json("parameters.json") != external["parameters"]:
+        raise CannotRebuild("parameters.json is not what manifest.json locks. Get the bundle again.")
     code = scratch / "code"
-    shutil.copytree(HERE / "code", code)
+    shutil.copytree(HERE / "code", code, symlinks=True)
     parameters = scratch / "parameters.json"
-    parameters.write_text(json.dumps(external["parameters"]), encoding="utf-8")
+    shutil.copyfile(HERE / "parameters.json", parameters)
     command = [python, external["entryPoint"], "--sources", sources, "--out", out, "--parameters", parameters]
     environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(scratch), **internal["environment"]}
     done = subprocess.run([str(word) for word in command], cwd=code, env=environment)
@@ -133,10 +160,12 @@ def run(python, manifest, sources, scratch, out):
 
 def compare(out):
     """Print one line a file; true if all are there with the published digest and nothing else is."""
-    published = {
-        one["path"]: one["sha256"] for one in json.loads((HERE / "outputs.json").read_text(encoding="utf-8"))
+    published = {one["path"]: one["sha256"] for one in read_json("outputs.json")}
+    made = {
+        path.relative_to(out).as_posix(): "a link" if path.is_symlink() else sha256_of(path)
+        for path in sorted(out.rglob("*"))
+        if path.is_symlink() or not path.is_dir()
     }
-    made = {path.relative_to(out).as_posix(): sha256_of(path) for path in out.rglob("*") if path.is_file()}
     for path in sorted(published.keys() | made.keys()):
         if path not in made:
             word = "MISSING  "

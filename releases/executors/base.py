@@ -1,16 +1,18 @@
 """What an executor of builds does: run one command over folders, confined, and say how well confined."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 MEBI = 1 << 20
 
+Tick = Callable[[], None]
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What a build may use at most."""
+    """What a build may use at most: time of its whole and of each process, memory and file size of each process."""
 
     wall_s: float = 3600
     cpu_s: int = 3600
@@ -43,9 +45,16 @@ class Execution:
     isolation: str
 
 
+def nothing() -> None:
+    """Take a tick that nobody asked for."""
+
+
 class Executor(Protocol):
-    """Runs tasks. The whole process group of a task is gone when `run` returns, and when our process dies."""
+    """Runs tasks. The process group of a task is killed before `run` returns, however it returns.
+
+    `tick` is called about every second while the task runs; what it raises ends the task and passes through.
+    """
 
     name: str
 
-    def run(self, task: Task) -> Execution: ...
+    def run(self, task: Task, *, tick: Tick = nothing) -> Execution: ...

@@ -1,7 +1,10 @@
 """A confined process on this machine: bubblewrap where it works, limits alone elsewhere.
 
-What bubblewrap gives: no network, read-only system, code and inputs, a private /tmp, own process ids. Without
-it the recipe runs with resource limits and a cleared environment only, and the provenance says so.
+What bubblewrap gives: no network, no privileges, a read-only system, code and inputs, own process ids, and the
+end of every process of the recipe when ours ends, kill -9 included. Without it the recipe runs with resource
+limits and a cleared environment only, may outlive us in processes of its own, and the provenance says so.
+
+/tmp, HOME and /dev/shm are folders beside the output: on disk, so that they do not pass by the limit on memory.
 """
 
 import functools
@@ -10,12 +13,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from releases.executors.base import Execution, Limits, Task
+from releases.executors.base import Execution, Limits, Task, Tick, nothing
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/passwd")
+# Root would keep its capabilities and could mount its way out; so they are dropped.
+NAMESPACES = ("--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev")
+TMP, SHARED_MEMORY = "/tmp", "/dev/shm"  # noqa: S108  the build's own
+SIGNALLED = 128
+TICK_S = 1.0
 
 
 class LocalExecutor:
@@ -29,35 +40,62 @@ class LocalExecutor:
     @property
     def isolation(self) -> str:
         if self.bubblewrap is None:
-            return "process with resource limits; the network was not cut off"
+            return "process with resource limits only; the network and other files were not cut off"
         return f"{bubblewrap_version(self.bubblewrap)}: no network, read-only system, code and inputs"
 
-    def run(self, task: Task) -> Execution:
-        confined = () if self.bubblewrap is None else self.confined(task)
-        with task.log.open("wb") as log:
+    def run(self, task: Task, *, tick: Tick = nothing) -> Execution:
+        with (
+            tempfile.TemporaryDirectory(
+                prefix="scratch-", dir=task.out.parent, ignore_cleanup_errors=True
+            ) as scratch,
+            task.log.open("wb") as log,
+        ):
             process = subprocess.Popen(
-                [*limited(task.limits), *confined, *task.command],
+                [*limited(task.limits), *self.confined(task, Path(scratch)), *task.command],
                 cwd=task.code,
-                env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", **task.environment},  # noqa: S108  private in bubblewrap
+                env=self.environment(task, Path(scratch)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            return Execution(exit_code=wait(process, task.limits.wall_s), isolation=self.isolation)
+            code = wait(process, task.limits.wall_s, tick)
+        return Execution(exit_code=self.signed(code), isolation=self.isolation)
 
-    def confined(self, task: Task) -> tuple[str, ...]:
+    def environment(self, task: Task, scratch: Path) -> dict[str, str]:
+        """Give all that the recipe has of an environment: nothing of ours passes."""
+        tmp = str(scratch) if self.bubblewrap is None else TMP
+        return {"PATH": "/usr/bin:/bin", "HOME": tmp, "TMPDIR": tmp, **task.environment}
+
+    def confined(self, task: Task, scratch: Path) -> tuple[str, ...]:
+        """Give the words that put a command into bubblewrap, or none without it."""
+        if self.bubblewrap is None:
+            return ()
         readable = [Path(path) for path in SYSTEM if Path(path).exists()]
         readable += [*interpreter_roots(Path(task.command[0])), task.code, *task.inputs]
         binds = [word for path in readable for word in ("--ro-bind", str(path), str(path))]
+        own = [word for path in (TMP, SHARED_MEMORY) for word in ("--bind", made(scratch, path), path)]
         return (
-            str(self.bubblewrap),
-            *("--unshare-all", "--die-with-parent", "--new-session"),
-            *("--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"),  # noqa: S108  the build's own /tmp
+            self.bubblewrap,
+            *NAMESPACES,
+            *own,
             *binds,
             *("--bind", str(task.out), str(task.out)),
+            *("--remount-ro", "/dev", "--remount-ro", "/"),
             *("--chdir", str(task.code), "--"),
         )
+
+    def signed(self, code: int | None) -> int | None:
+        """Give a signal as a negative number; bubblewrap reports it as shells do, 128 and the signal."""
+        if self.bubblewrap is not None and code is not None and SIGNALLED < code <= SIGNALLED + signal.SIGRTMAX:
+            return SIGNALLED - code
+        return code
+
+
+def made(scratch: Path, path: str) -> str:
+    folder = scratch / Path(path).name
+    folder.mkdir()
+    return str(folder)
 
 
 def interpreter_roots(python: Path) -> list[Path]:
@@ -75,11 +113,14 @@ def limited(limits: Limits) -> tuple[str, ...]:
     return ("prlimit", *words, "setpriv", "--pdeathsig", "KILL", "--")
 
 
-def wait(process: "subprocess.Popen[bytes]", wall_s: float) -> int | None:
-    """Wait for the end or the time limit, then kill whatever is left of the group."""
+def wait(process: "subprocess.Popen[bytes]", wall_s: float, tick: Tick) -> int | None:
+    """Wait for the end, the time limit or what `tick` raises, then kill whatever is left of the group."""
+    deadline = time.monotonic() + wall_s
     try:
-        return process.wait(timeout=wall_s)
-    except subprocess.TimeoutExpired:
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(timeout=min(TICK_S, left))
+            tick()
         return None
     finally:
         kill_group(process.pid)
@@ -104,7 +145,7 @@ def working_bubblewrap() -> str | None:
     program = shutil.which("bwrap")
     if program is None:
         return None
-    probe = [program, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    probe = [program, "--ro-bind", "/", "/", *NAMESPACES, "--remount-ro", "/dev", "true"]
     return program if succeeded(lambda: subprocess.run(probe, capture_output=True, timeout=20, check=True)) else None
 
 

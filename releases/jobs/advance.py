@@ -1,5 +1,6 @@
 """How a job moves when one of its steps has ended: the next stage opens, or the job ends."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import F
@@ -11,35 +12,39 @@ from releases.models import Job, Step, StepEvent
 
 ENDED = (Step.State.DONE, Step.State.SKIPPED)
 MOVING = (Step.State.DUE, Step.State.RUNNING, Step.State.AWAITING)
+MENDABLE = (Job.State.OPEN, Job.State.FAILED)  # where a person can retry or skip a step
 
 
 def open_stage(job: Job, position: int) -> None:
-    """Write the steps of a stage; one without steps falls through to the next, the last one ends the job."""
+    """Write the steps of a stage; if none of them is required the next opens too, and past the last the job ends."""
     stages = registry.pipeline(job.pipeline).stages
-    now = clock.now()
-    while position < len(stages):
-        specs = registry.expand(job.pipeline, position, job.subject)
-        if specs:
-            Job.objects.filter(pk=job.pk).update(stage=position)
-            steps = Step.objects.bulk_create(
-                Step(
-                    job=job,
-                    stage=position,
-                    position=order,
-                    function=spec.function,
-                    subject=spec.subject,
-                    label=spec.label[:255],
-                    is_required=spec.is_required,
-                    due_at=now,
-                    woken_at=now,
-                )
-                for order, spec in enumerate(specs)
-            )
-            wake_all([step.pk for step in steps])
+    for place in range(position, len(stages)):
+        specs = registry.expand(job.pipeline, place, job.subject)
+        Job.objects.filter(pk=job.pk).update(stage=place)
+        write_steps(job, place, specs)
+        if any(spec.is_required for spec in specs):
             return
-        position += 1
     Job.objects.filter(pk=job.pk).update(stage=len(stages))
     advance(job.pk)
+
+
+def write_steps(job: Job, place: int, specs: Sequence[registry.StepSpec]) -> None:
+    now = clock.now()
+    steps = Step.objects.bulk_create(
+        Step(
+            job=job,
+            stage=place,
+            position=order,
+            function=spec.function,
+            subject=spec.subject,
+            label=spec.label[:255],
+            is_required=spec.is_required,
+            due_at=now,
+            woken_at=now,
+        )
+        for order, spec in enumerate(specs)
+    )
+    wake_all([step.pk for step in steps])
 
 
 def lock_job(job_id: int) -> Job:

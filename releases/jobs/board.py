@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.functional import Promise
 
 from releases.jobs import registry
-from releases.jobs.advance import ENDED, MOVING
+from releases.jobs.advance import ENDED, MENDABLE, MOVING
 from releases.jobs.clock import clock
 from releases.models import Job, Step
 
@@ -81,7 +81,7 @@ def compose(job: Job, steps: list[Step], inner: dict[int, Board]) -> Board:
         stage_line(job, place, stage, [step for step in steps if step.stage == place], inner)
         for place, stage in enumerate(stages)
     )
-    failed = sum(step.state == Step.State.FAILED for step in steps)
+    failed = sum(step.state == Step.State.FAILED for step in steps) if job.state in MENDABLE else 0
     return Board(job=job, stages=lines, needs_person=failed + sum(one.needs_person for one in inner.values()))
 
 
@@ -106,15 +106,15 @@ def stage_state(job: Job, place: int, steps: Iterable[Step]) -> str:
         return "failed"
     if job.state == Job.State.CANCELLED and states - set(ENDED):
         return "stopped"
-    if place < job.stage or job.state == Job.State.DONE:
-        return "done"
-    return "running" if place == job.stage and states & set(MOVING) else "waiting"
+    if states & set(MOVING):
+        return "running"
+    return "done" if place < job.stage or job.state == Job.State.DONE else "waiting"
 
 
 def step_line(step: Step, inner: dict[int, Board]) -> StepLine:
     rate = rate_of(step)
     left = (step.total_bytes or 0) - step.done_bytes
-    is_open = step.job.state in (Job.State.OPEN, Job.State.FAILED)
+    is_open = step.job.state in MENDABLE
     waits_to_retry = step.state == Step.State.DUE and bool(step.error)
     return StepLine(
         step=step,

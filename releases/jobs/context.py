@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Greatest
 from django.db.utils import DatabaseError
 
-from releases.jobs.advance import advance
+from releases.jobs.advance import advance, lock_job
 from releases.jobs.clock import clock, lease
-from releases.jobs.errors import AwaitedJobFailedError, LeaseLost, StepAwaits, StepYielded
+from releases.jobs.errors import AwaitedJobFailedError, LeaseLost, StepAwaits, StepPaused, StepYielded
 from releases.models import Effect, Job, Step
 
 logger = logging.getLogger(__name__)
@@ -30,11 +32,16 @@ def ask_to_stop(*_signal: object) -> None:
     stopping.set()
 
 
+def at_least(until_at: datetime) -> Greatest:
+    """Lengthen a lease to that instant; one that lasts longer already stays as it is."""
+    return Greatest("lease_until_at", Value(until_at, output_field=DateTimeField()))
+
+
 class StepContext:
     """One attempt of one step. Every write is conditional on the fence of this attempt.
 
-    `save` and `progress` raise LeaseLost when the step was taken away or its job was stopped, and StepYielded
-    when this worker is being stopped; a step function lets both pass.
+    `save`, `progress` and `effect` raise LeaseLost when the step was taken away or its job was stopped, and
+    StepYielded when this worker is being stopped; a step function lets both pass.
     """
 
     def __init__(self, step: Step) -> None:
@@ -43,7 +50,7 @@ class StepContext:
         self._step = step
         self._checkpoint = step.checkpoint
         self._pending: dict[str, int] = {}
-        self._written_at = 0.0
+        self._written_at = float("-inf")
         self._is_complete = False
         self._lost = threading.Event()
 
@@ -93,19 +100,24 @@ class StepContext:
                 self._end()
 
     def effect(self, name: str, *, find: Callable[[], str | None], call: Callable[[], str], timeout_s: float) -> str:
-        """Call the outside once: committed intent → call → id.
+        """Call the outside once: committed intent → call → id. Gives the id. Not inside a transaction.
 
-        If an older intent has no id the call may have happened: `find` searches for it first. The call starts only
-        when the lease outlives `timeout_s`, so that nobody else searches while it is under way.
+        `call` ends within `timeout_s`, and one lease later `find` sees what it made. Nobody looks before that: the
+        lease lasts as long, and an attempt that follows a failed call or a stopped job is put back until then.
+        After it, an intent without an id means that the call may have happened, so `find` is asked before another
+        call. The id is kept even when the lease was lost during the call, for then too it has happened.
         """
-        effect, is_new = Effect.objects.get_or_create(step=self._step, name=name, defaults={"intent_at": clock.now()})
-        if effect.external_id:
-            return effect.external_id
-        found = None if is_new else find()
+        intent = Effect.objects.filter(step=self._step, name=name).first()
+        if intent is not None and intent.external_id:
+            return intent.external_id
+        found = None if intent is None else self._search(intent, find, timeout_s)
         if found is None:
-            self._renew(timedelta(seconds=timeout_s))
+            self._stop_point()
+            self._intend(name, timeout_s)
             found = call()
-        Effect.objects.filter(pk=effect.pk, external_id="").update(external_id=found, settled_at=clock.now())
+        Effect.objects.filter(step=self._step, name=name, external_id="").update(
+            external_id=found, settled_at=clock.now()
+        )
         return found
 
     def wait_for(self, job_key: str) -> None:
@@ -125,7 +137,7 @@ class StepContext:
 
     @contextmanager
     def held(self, *, has_heartbeat: bool) -> Iterator[None]:
-        """Renew the lease from a thread while the step runs."""
+        """Renew the lease from a thread while the step runs; keep its last progress however it ends."""
         done = threading.Event()
         beat = threading.Thread(target=self._beat, args=(done,), name=f"lease-{self._step.pk}", daemon=True)
         if has_heartbeat:
@@ -136,6 +148,8 @@ class StepContext:
             done.set()
             if has_heartbeat:
                 beat.join()
+            if self._pending:
+                self._own().update(**self._pending)
 
     def _beat(self, done: threading.Event) -> None:
         try:
@@ -147,7 +161,7 @@ class StepContext:
     def _beat_once(self) -> None:
         """Renew once; a database that does not answer is tried again at the next beat."""
         try:
-            if not self._own().update(lease_until_at=clock.now() + lease()):
+            if not self._own().update(lease_until_at=at_least(clock.now() + lease())):
                 self._lost.set()
         except DatabaseError:
             logger.warning("step %s: lease not renewed this time", self._step.pk)
@@ -165,15 +179,30 @@ class StepContext:
         if self._pending:
             self._write()
 
-    def _renew(self, extra: timedelta) -> None:
-        self._write(lease_until_at=clock.now() + lease() + extra)
+    def _search(self, intent: Effect, find: Callable[[], str | None], timeout_s: float) -> str | None:
+        """Ask `find`, but not while the earlier call may be under way or not yet be seen."""
+        over_at = intent.intent_at + timedelta(seconds=timeout_s) + lease()
+        if clock.now() < over_at:
+            raise StepPaused(over_at)
+        return find()
+
+    def _intend(self, name: str, timeout_s: float) -> None:
+        """Commit the intent of a call, together with a lease that outlives it."""
+        now = clock.now()
+        with transaction.atomic(durable=True):
+            self._write(lease_until_at=at_least(now + timedelta(seconds=timeout_s) + lease()))
+            Effect.objects.update_or_create(step=self._step, name=name, defaults={"intent_at": now})
 
     def _stop_point(self) -> None:
         if stopping.is_set():
             raise StepYielded
 
     def _end(self) -> None:
-        """Mark done under the fence and bring the job forward, in the caller's transaction."""
+        """Mark done under the fence and bring the job forward, in the caller's transaction.
+
+        The job's row is locked before the step's, as people's buttons do, or PostgreSQL would see a deadlock.
+        """
+        lock_job(self._step.job_id)
         self._write(state=Step.State.DONE, lease_until_at=None, ended_at=clock.now(), error="")
         self._is_complete = True
         advance(self._step.job_id)

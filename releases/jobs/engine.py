@@ -11,7 +11,7 @@ Rules, in the order in which they are kept:
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -23,13 +23,13 @@ from releases.jobs import registry
 from releases.jobs.advance import advance, lock_job, note, open_stage
 from releases.jobs.clock import backoff, clock, lease
 from releases.jobs.context import StepContext, stopping
-from releases.jobs.errors import LeaseLost, StepAwaits, StepStopped, StepYielded
+from releases.jobs.errors import LeaseLost, StepAwaits, StepPaused, StepStopped, StepYielded
 from releases.jobs.wake import wake_all
 from releases.models import Job, Step, StepEvent
 
 logger = logging.getLogger(__name__)
 
-CLAIMABLE = (Step.State.DUE, Step.State.RUNNING)
+RUNNABLE = (Step.State.DUE, Step.State.RUNNING)
 
 
 def start(key: str, pipeline: str, subject: int, *, now: Any = None) -> Job:
@@ -45,24 +45,29 @@ def start(key: str, pipeline: str, subject: int, *, now: Any = None) -> Job:
         )
         if is_new:
             open_stage(job, 0)
+            job.refresh_from_db()
     return job
+
+
+def unheld(now: datetime) -> Q:
+    """Tell the steps that may run and that nobody holds, by columns of the step alone.
+
+    PostgreSQL checks the conditions of an UPDATE again after it waited for the row, but not those that lead
+    through another table: with `job__state` among them two workers could claim the same step.
+    """
+    return Q(state=Step.State.DUE, due_at__lte=now) | Q(state=Step.State.RUNNING, lease_until_at__lte=now)
 
 
 def claim(step_id: int) -> Step | None:
     """Take the lease of a step, or None: not due, held, ended, its job is closed, or its attempts are used up."""
     now = clock.now()
-    step = Step.objects.select_related("job").filter(pk=step_id).first()
-    if step is None or not is_claimable(step):
+    step = Step.objects.filter(unheld(now), pk=step_id, job__state=Job.State.OPEN).first()
+    if step is None:
         return None
     if step.attempts >= settings.DFC_ATTEMPTS:
         give_up(step)
         return None
-    taken = Step.objects.filter(
-        Q(state=Step.State.DUE, due_at__lte=now) | Q(state=Step.State.RUNNING, lease_until_at__lte=now),
-        pk=step_id,
-        fence=step.fence,
-        job__state=Job.State.OPEN,
-    ).update(
+    taken = Step.objects.filter(unheld(now), pk=step_id, fence=step.fence).update(
         state=Step.State.RUNNING,
         fence=F("fence") + 1,
         attempts=F("attempts") + 1,
@@ -70,35 +75,35 @@ def claim(step_id: int) -> Step | None:
         started_at=step.started_at or now,
         error="",
     )
-    return Step.objects.select_related("job").get(pk=step_id) if taken else None
-
-
-def is_claimable(step: Step) -> bool:
-    now = clock.now()
-    if step.state == Step.State.DUE:
-        return step.due_at <= now
-    held = step.lease_until_at is not None and step.lease_until_at > now
-    return step.state == Step.State.RUNNING and not held
+    if not taken:
+        return None
+    return Step.objects.select_related("job").filter(pk=step_id, fence=step.fence + 1).first()
 
 
 def give_up(step: Step) -> None:
-    """End a step whose worker was killed too often; a killed attempt never comes to say so itself."""
+    """End a step whose worker was killed in its last attempt; a killed attempt never comes to say so itself.
+
+    Raises the fence as a claim does, so that a worker which only seemed dead writes nothing either.
+    """
+    now = clock.now()
+    message = (
+        f"The worker was killed in attempt {step.attempts} of this step, the last one. "
+        "Look at memory and the log of the workers, then retry."
+    )
     with transaction.atomic():
-        message = (
-            f"The worker was killed {step.attempts} times while running this step, so it is not tried again. "
-            "Look at memory and the log of the workers, then retry."
+        lock_job(step.job_id)
+        ended = Step.objects.filter(unheld(now), pk=step.pk, fence=step.fence).update(
+            state=Step.State.FAILED, fence=F("fence") + 1, lease_until_at=None, ended_at=now, error=message
         )
-        if leave(step, Step.State.FAILED, error=message):
+        if ended:
             note(step, StepEvent.Kind.FAILED, message)
             advance(step.job_id)
 
 
 def leave(step: Step, state: str, **facts: Any) -> bool:
     """End one attempt under its fence; False means that the lease was lost."""
-    fields: dict[str, Any] = {"state": state, "lease_until_at": None, **facts}
-    if state in (Step.State.DONE, Step.State.FAILED):
-        fields["ended_at"] = clock.now()
-    return Step.objects.filter(pk=step.pk, fence=step.fence, state__in=CLAIMABLE).update(**fields) == 1
+    mine = Step.objects.filter(pk=step.pk, fence=step.fence, state=Step.State.RUNNING)
+    return mine.update(state=state, lease_until_at=None, **facts) == 1
 
 
 def run_step(step_id: int, *, has_heartbeat: bool = True) -> bool:
@@ -109,31 +114,38 @@ def run_step(step_id: int, *, has_heartbeat: bool = True) -> bool:
     step = None if stopping.is_set() else claim(step_id)
     if step is None:
         return False
+    attempt(step, has_heartbeat=has_heartbeat)
+    return True
+
+
+def attempt(step: Step, *, has_heartbeat: bool) -> None:
+    """Run one claimed attempt to its end: done, failed, tried again later, waiting, or given back."""
     context = StepContext(step)
     try:
         with context.held(has_heartbeat=has_heartbeat):
             registry.step_function(step.function)(context, step.subject)
             context.complete()
     except LeaseLost:
-        logger.info("step %s: lease lost, nothing written", step_id)
+        logger.info("step %s: lease lost, nothing written", step.pk)
     except StepYielded:
-        put_back(step)
+        put_back(step, clock.now())
+    except StepPaused as pause:
+        put_back(step, pause.until_at)
     except StepAwaits as waiting:
         park(step, waiting.job_id)
     except StepStopped:
         raise
     except PersonMustActError as error:
-        fail(step, str(error))
+        fail(step, said(error))
     except Exception as error:
         if not isinstance(error, StewardshipError):
-            logger.exception("step %s (%s) crashed", step_id, step.function)
+            logger.exception("step %s (%s) crashed", step.pk, step.function)
         try_again(step, error)
-    return True
 
 
-def put_back(step: Step) -> None:
-    """Give a step back untried: the attempt is not counted, since only the worker had to stop."""
-    leave(step, Step.State.DUE, due_at=clock.now(), attempts=F("attempts") - 1)
+def put_back(step: Step, due_at: datetime) -> None:
+    """Give a step back until then: the attempt is not counted, since nothing was wrong with it."""
+    leave(step, Step.State.DUE, due_at=due_at, attempts=F("attempts") - 1)
 
 
 def park(step: Step, job_id: int) -> None:
@@ -147,16 +159,23 @@ def park(step: Step, job_id: int) -> None:
             wake_all([step.pk])
 
 
+def said(error: Exception) -> str:
+    """Give an error's words in characters that every database can hold."""
+    words = str(error) if isinstance(error, StewardshipError) else f"{type(error).__name__}: {error}"[:1000]
+    return words.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 def fail(step: Step, message: str) -> None:
     with transaction.atomic():
-        if leave(step, Step.State.FAILED, error=message):
+        lock_job(step.job_id)
+        if leave(step, Step.State.FAILED, error=message, ended_at=clock.now()):
             note(step, StepEvent.Kind.FAILED, message)
             advance(step.job_id)
 
 
 def try_again(step: Step, error: Exception) -> None:
     """Put a failed attempt back with a pause, or end the step when its attempts are used up."""
-    message = str(error) if isinstance(error, StewardshipError) else f"{type(error).__name__}: {error}"[:1000]
+    message = said(error)
     if step.attempts >= settings.DFC_ATTEMPTS:
         fail(step, message)
         return
@@ -172,11 +191,11 @@ def reconcile() -> int:
     per DFC_REWAKE_S, or the queue would fill with copies of one hint.
     """
     now = clock.now()
-    Step.objects.filter(state=Step.State.AWAITING, job__state=Job.State.OPEN).exclude(
-        awaits__state=Job.State.OPEN
-    ).update(state=Step.State.DUE, due_at=now)
+    awaiting = Step.objects.filter(state=Step.State.AWAITING)
+    over = awaiting.filter(job__state=Job.State.OPEN).exclude(awaits__state=Job.State.OPEN)
+    awaiting.filter(pk__in=list(over.values_list("pk", flat=True))).update(state=Step.State.DUE, due_at=now)
     owed = Step.objects.filter(
-        Q(state=Step.State.DUE, due_at__lte=now) | Q(state=Step.State.RUNNING, lease_until_at__lte=now),
+        unheld(now),
         Q(woken_at__isnull=True)
         | Q(woken_at__lte=now - timedelta(seconds=settings.DFC_REWAKE_S))
         | Q(woken_at__lt=F("due_at")),
@@ -190,11 +209,7 @@ def reconcile() -> int:
 
 def due_steps() -> list[int]:
     """Give the steps that a worker could claim now, oldest first."""
-    now = clock.now()
-    claimable = Step.objects.filter(
-        Q(state=Step.State.DUE, due_at__lte=now) | Q(state=Step.State.RUNNING, lease_until_at__lte=now),
-        job__state=Job.State.OPEN,
-    )
+    claimable = Step.objects.filter(unheld(clock.now()), job__state=Job.State.OPEN)
     return list(claimable.order_by("due_at", "pk").values_list("pk", flat=True)[:100])
 
 
@@ -206,7 +221,7 @@ def drain(max_seconds: float) -> int:
         due = due_steps()
         runs += sum(run_step(step_id, has_heartbeat=False) for step_id in due)
         if not due:
-            if not Step.objects.filter(state__in=CLAIMABLE, job__state=Job.State.OPEN).exists():
+            if not Step.objects.filter(state__in=RUNNABLE, job__state=Job.State.OPEN).exists():
                 break
             time.sleep(0.05)
     return runs

@@ -1,5 +1,7 @@
 """What the durable engine refuses, and how it stops a step that lost its right to write."""
 
+from datetime import datetime
+
 from catalog.errors import PersonMustActError
 
 
@@ -25,6 +27,14 @@ class LeaseLost(StepStopped):
 
 class StepYielded(StepStopped):
     """The worker is being stopped; the step goes on elsewhere from its checkpoint."""
+
+
+class StepPaused(StepStopped):
+    """The step goes on at `until_at`: before that, an earlier call of it to the outside may be under way."""
+
+    def __init__(self, until_at: datetime) -> None:
+        super().__init__(until_at)
+        self.until_at = until_at
 
 
 class StepAwaits(StepStopped):

@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from releases.jobs import registry
-from releases.jobs.advance import MOVING, advance, lock_job, note
+from releases.jobs.advance import MENDABLE, MOVING, advance, lock_job, note
 from releases.jobs.clock import clock
 from releases.jobs.errors import JobRefusedError
 from releases.jobs.wake import wake_all
@@ -18,15 +18,13 @@ SHORTEST_REASON = 10
 def retry(step: Step, *, by: Any) -> None:
     """Let a failed step, or one that waits for its next try, run now with fresh attempts.
 
-    Raises JobRefusedError for a step in any other state.
+    Raises JobRefusedError for a step in any other state, and for one of a job that has ended well or was stopped.
     """
     now = clock.now()
     with transaction.atomic():
-        job = lock_job(step.job_id)
+        job = mendable_job(step)
         moved = Step.objects.filter(
-            pk=step.pk,
-            state__in=[Step.State.FAILED, Step.State.DUE],
-            job__state__in=[Job.State.OPEN, Job.State.FAILED],
+            Q(state=Step.State.FAILED) | Q(state=Step.State.DUE) & ~Q(error=""), pk=step.pk
         ).update(state=Step.State.DUE, attempts=0, due_at=now, woken_at=now, ended_at=None)
         if not moved:
             raise refused(step, "can be retried only after it failed")
@@ -38,17 +36,16 @@ def retry(step: Step, *, by: Any) -> None:
 def skip(step: Step, *, by: Any, reason: str) -> None:
     """Leave a step out, with a reason that stays in the history.
 
-    Raises JobRefusedError for a short reason, and for a step that runs, is done or is skipped already.
+    Raises JobRefusedError for a short reason, for a step that runs, is done or is skipped already, and for one of
+    a job that has ended well or was stopped.
     """
     reason = reason.strip()
     if len(reason) < SHORTEST_REASON:
         raise JobRefusedError(f"{step.label}: say in at least {SHORTEST_REASON} characters why it is left out.")
     with transaction.atomic():
-        lock_job(step.job_id)
+        mendable_job(step)
         moved = Step.objects.filter(
-            pk=step.pk,
-            state__in=[Step.State.FAILED, Step.State.DUE, Step.State.AWAITING],
-            job__state__in=[Job.State.OPEN, Job.State.FAILED],
+            pk=step.pk, state__in=[Step.State.FAILED, Step.State.DUE, Step.State.AWAITING]
         ).update(state=Step.State.SKIPPED, skip_reason=reason, fence=F("fence") + 1, ended_at=clock.now())
         if not moved:
             raise refused(step, "can be skipped only while it waits or after it failed")
@@ -64,7 +61,7 @@ def cancel(job: Job, *, by: Any) -> None:
     """
     with transaction.atomic():
         found = lock_job(job.pk)
-        if found.state not in (Job.State.OPEN, Job.State.FAILED):
+        if found.state not in MENDABLE:
             raise JobRefusedError(f"{job.key}: it is {found.get_state_display().lower()}; there is nothing to stop.")
         Job.objects.filter(pk=job.pk).update(state=Job.State.CANCELLED, ended_at=clock.now())
         job.steps.filter(state__in=MOVING).update(
@@ -106,6 +103,17 @@ def wake_waiting(job: Job) -> None:
 
 def note_job(job: Job, kind: str, by: Any) -> None:
     StepEvent.objects.create(job=job, kind=kind, by=by, at=clock.now())
+
+
+def mendable_job(step: Step) -> Job:
+    """Lock a step's job; raises JobRefusedError unless it runs or has failed."""
+    job = lock_job(step.job_id)
+    if job.state not in MENDABLE:
+        raise JobRefusedError(
+            f"{step.label}: its job is {job.get_state_display().lower()}. "
+            "Steps are retried or skipped while their job runs or after it failed."
+        )
+    return job
 
 
 def refused(step: Step, rule: str) -> JobRefusedError:

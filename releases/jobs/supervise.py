@@ -1,7 +1,7 @@
 """`manage.py work`: one cluster of workers, watched from outside.
 
 django-q2 wakes, the rows decide. What its cluster cannot do for itself is done here:
-- the reconciler runs in this process, whatever the cluster's state;
+- the reconciler runs in this process, whatever the cluster's state, and starts what comes back every period;
 - a cluster that stopped moving while steps are due (an idle worker was killed while it held the queue's lock)
   is killed as a group and started again;
 - nobody outlives this process: every child has a parent-death signal;
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -23,8 +24,9 @@ from django.db import close_old_connections
 from django.db.models import Sum
 from django.db.utils import DatabaseError
 
-from releases.jobs import engine
+from releases.jobs import engine, recurring
 from releases.jobs.clock import clock
+from releases.jobs.family import die_with
 from releases.models import Step
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,11 @@ class Cluster:
 
     def __init__(self) -> None:
         command = [sys.executable, str(Path(sys.argv[0]).resolve()), "work", "--cluster"]
-        self.process = subprocess.Popen(command, start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            start_new_session=True,
+            preexec_fn=partial(die_with, os.getpid()),  # noqa: PLW1509  the supervisor has no threads
+        )
         self.started_at = time.monotonic()
 
     def is_alive(self) -> bool:
@@ -58,7 +64,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Let running steps yield and the cluster end; kill what is left after the grace time."""
-        self.signal_group(signal.SIGUSR1)
+        self.process.send_signal(signal.SIGUSR1)
         self.process.terminate()
         try:
             self.process.wait(timeout=GRACE_S)
@@ -116,6 +122,7 @@ class Supervisor:
         try:
             close_old_connections()
             engine.reconcile()
+            recurring.start_owed()
         except DatabaseError:
             logger.exception("the reconciler could not reach the database; it tries again")
 

@@ -1,4 +1,5 @@
 from releases.models.build import Build, BuildOutput, Finding, Manifest
+from releases.models.decision import Decision, DecisionQuerySet
 from releases.models.jobs import Effect, Job, Step, StepEvent
 from releases.models.release import (
     Approval,
@@ -9,16 +10,20 @@ from releases.models.release import (
     SourceFile,
     Transition,
 )
+from releases.models.revision import MetadataRevision
 
 __all__ = [
     "Approval",
     "Build",
     "BuildOutput",
+    "Decision",
+    "DecisionQuerySet",
     "DeclaredOutput",
     "Effect",
     "Finding",
     "Job",
     "Manifest",
+    "MetadataRevision",
     "Recipe",
     "Release",
     "ReleaseQuerySet",

@@ -95,11 +95,45 @@ REFUSED: list[tuple[str, str, str]] = [
 def test_a_wrong_field_is_refused_with_a_sentence_and_nothing_is_written(
     entry: MirrorEntry, field: str, value: str, sentence: str
 ) -> None:
-    wrong = replace(entry, is_required=True, **{field: value})
+    given: dict[str, Any] = {field: value}
+    wrong = replace(entry, is_required=True, **given)
     with pytest.raises(MirrorRefusedError, match=f"^Mirror '.*': .*{sentence}"):
         add_mirror(wrong, now=timezone.now())
     assert not Mirror.objects.exists()
     assert not Policy.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["name", "operator", "location", "endpoint", "public_url"])
+def test_a_text_that_its_column_cannot_hold_is_refused_before_the_database_is_asked(
+    entry: MirrorEntry, folder: Path, name: str
+) -> None:
+    long: dict[str, Any] = {"endpoint": f"{folder}{'/.' * 250}", "public_url": f"https://a.example.org/{'x' * 400}"}
+    with pytest.raises(MirrorRefusedError, match=rf"its {name} has more than \d+ characters\. Shorten it"):
+        add_mirror(replace(entry, **{name: long.get(name, "x" * 121)}), now=timezone.now())
+
+
+def test_a_capacity_below_nothing_is_refused(entry: MirrorEntry) -> None:
+    with pytest.raises(MirrorRefusedError, match="its capacity of -1 bytes is below nothing"):
+        add_mirror(replace(entry, capacity_bytes=-1), now=timezone.now())
+    assert add_mirror(replace(entry, capacity_bytes=0), now=timezone.now()).capacity_bytes == 0
+
+
+@pytest.mark.parametrize("theirs", [".", "inside", "inside/deeper"])
+@pytest.mark.parametrize("ours", [".", "inside", "inside/deeper", "link"])
+def test_one_directory_does_not_count_as_two_copies(entry: MirrorEntry, folder: Path, ours: str, theirs: str) -> None:
+    (folder / "inside" / "deeper").mkdir(parents=True)
+    (folder / "link").symlink_to(folder / "inside" / "deeper")
+    add_mirror(replace(entry, slug="first", endpoint=str(folder / theirs)), now=timezone.now())
+    with pytest.raises(MirrorRefusedError, match="the directory of mirror 'first' lie in each other"):
+        add_mirror(replace(entry, endpoint=str(folder / ours)), now=timezone.now())
+    assert Mirror.objects.count() == 1
+
+
+def test_directories_side_by_side_are_two_mirrors(entry: MirrorEntry, folder: Path) -> None:
+    for name in ("data", "data-2"):
+        (folder / name).mkdir()
+        add_mirror(replace(entry, slug=name, endpoint=str(folder / name)), now=timezone.now())
+    assert Mirror.objects.count() == 2
 
 
 def test_a_name_is_given_once(entry: MirrorEntry) -> None:
@@ -199,6 +233,15 @@ def test_one_mirror_and_one_level_can_be_chosen(folder: Path, capsys: Any) -> No
     call_command("mirror", "verify", "north", "--level", "1")
     assert capsys.readouterr().out == "passed  L1  north  roads.geojson\n"
     assert Check.objects.get().level == 1
+
+
+def test_a_dry_run_of_verify_says_what_is_wrong_and_takes_nothing_out(folder: Path, capsys: Any) -> None:
+    kept(folder, "north", CONTENT[1:])
+    with pytest.raises(CommandError, match="Something is wrong; nothing was written"):
+        call_command("mirror", "verify", "--dry-run")
+    assert capsys.readouterr().out == "damaged  L4  north  roads.geojson\n"
+    assert not Check.objects.exists()
+    assert Replica.objects.get().state == Replica.State.STORED
 
 
 def test_a_mirror_that_nobody_registered_is_not_called_verified(folder: Path) -> None:

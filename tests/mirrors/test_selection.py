@@ -21,6 +21,7 @@ GOOD = Candidate(
     tier="primary",
     url="https://north.example.org/roads.bin",
     is_enabled=True,
+    mirror_state="answers",
     offers_web_seed=True,
     state="verified",
     proved_at=NOW - timedelta(days=1),
@@ -36,6 +37,7 @@ CANDIDATES = st.lists(
         mirror=st.sampled_from([f"m{number}" for number in range(12)]),
         tier=st.sampled_from((*TIERS, "unheard-of")),
         is_enabled=st.integers(0, 3).map(bool),
+        mirror_state=st.sampled_from(("answers",) * 4 + ("silent", "paused")),
         state=st.sampled_from(("verified",) * 5 + STATES),
         proved_at=INSTANTS,
         proved_level=st.sampled_from((None, 0, 1, 2, 3, 4, 4, 4)),
@@ -83,6 +85,7 @@ def test_what_is_offered_is_proved_recently_and_by_nothing_less_than_a_checksum(
 ) -> None:
     for one in ranked(*candidates, client=client).offered:
         assert one.is_enabled
+        assert one.mirror_state == "answers"
         assert one.state == "verified"
         assert one.proved_level in {2, 4}
         assert one.proved_at is not None
@@ -162,6 +165,14 @@ def test_a_copy_that_is_not_verified_is_excluded_under_the_name_of_its_state(sta
 def test_a_mirror_out_of_service_is_not_offered() -> None:
     assert code(replace(GOOD, is_enabled=False)) == "disabled"
     assert code(GOOD) is None
+
+
+@pytest.mark.parametrize("state", ["silent", "paused"])
+def test_a_mirror_that_is_silent_or_paused_is_not_offered_and_says_why(state: str) -> None:
+    ranking = ranked(GOOD, replace(GOOD, mirror="far", mirror_state=state), client=Client(wanted="far"))
+    assert order(ranking) == ["north"]
+    assert [one.code for one in ranking.excluded] == [state]
+    assert code(replace(GOOD, mirror_state=state, state="damaged")) in {"paused", "damaged"}
 
 
 @pytest.mark.parametrize(("level", "expected"), [(None, "unproved"), (0, "unproved"), (1, "unproved"), (2, None)])

@@ -12,7 +12,6 @@ from releases.errors import DefinitionError
 
 EXAMPLES = sorted(Path("examples").glob("*/release*.toml"))
 TEXT = Path("examples/natural-earth-provinces/release.toml").read_text(encoding="utf-8")
-IDENTIFIER = "ca_natural-earth-2021A000011124_d4c-datapkg-foundation_2022_provinces-territories-50m"
 
 WRONG = [
     ("identifier", 'identifier = "ca_natural-earth', 'identifier = "ca_natural earth', "dataset.identifier"),
@@ -43,10 +42,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_example_is_read(path: Path) -> None:
     definition = read_definition(path.read_text(encoding="utf-8"))
-    assert str(definition.dataset.identifier) == IDENTIFIER
+    assert f'identifier = "{definition.dataset.identifier}"' in definition.text
     assert definition.text == path.read_text(encoding="utf-8")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {"DFC_LEASE_S": "3", "DFC_BACKOFF_S": "0.2", "DFC_REWAKE_S": "1", "DFC_STALL_S": "15"}
+ONCE = {"DFC_PROBE_EVERY_S": "1e9", "DFC_RECHECK_EVERY_S": "1e9"}  # or rows would change while a test looks at them
 PREPARE = (
     ("translations", "compile"),
     ("migrate", "--verbosity", "0"),
@@ -60,7 +61,9 @@ class Installation:
             "DFC_MIRROR_URL": f"http://127.0.0.1:{self.mirror_port}",
             "DFC_SEED_LISTEN": f"127.0.0.1:{free_port()}",
             "DFC_SERVE": f"origin={data}/storage;second={data}/mirrors/second",
+            "DFC_PRIVATE_NETWORKS": "127.0.0.0/8",
             **FAST,
+            **ONCE,
         }
 
     @property

@@ -21,18 +21,33 @@ BAD = [
     ("DFC_SEED_LISTEN", "127.0.0.1:99999", "is no address:port"),
     ("DFC_SEED_LISTEN", "127.0.0.1:6881,999.0.0.1:6881", "is no address:port"),
     ("DFC_PRIVATE_NETWORKS", "10.0.0.0/8,lan", "'lan' is no network"),
+    ("DFC_EMAIL_URL", "mail.example.org", "no address of a mail server"),
+    ("DFC_EMAIL_URL", "", "no address of a mail server"),
+    ("DFC_EMAIL_URL", "smtp://user:pass@mail.example.org:port", "no address of a mail server"),
+    ("DFC_EMAIL_URL", "smtp://", "the name of the server is missing"),
+    ("DFC_EMAIL_URL", "filemail://", "the name of the folder is missing"),
+    ("DFC_EMAIL_FROM", "nobody", "'nobody' is no e-mail address"),
+    ("DFC_EMAIL_FROM", "a@example.org\nBcc: b@example.org", "is no e-mail address"),
+    ("DFC_REGISTRATIONS_PER_DAY", "0", "at least 1"),
+    ("DFC_LETTER_PAUSE_S", "-1", "not above zero"),
     ("DFC_LEASE_S", "soon", "not a number of seconds"),
     ("DFC_LEASE_S", "0", "not above zero"),
     ("DFC_LEASE_S", "inf", "not above zero and finite"),
+    ("DFC_RECHECK_DAYS", "90", "90 is not below DFC_REPLICA_AGE_DAYS"),
+    ("DFC_RECHECK_GIB", "0", "at least 1"),
+    ("DFC_PROBE_EVERY_S", "0", "not above zero"),
     ("DATABASE_URL", "mysql://localhost/dfc", "is not supported"),
     ("DATABASE_URL", "nonsense", "DATABASE_URL"),
 ]
 
 
-def start(tmp_path: Path, **given: str) -> "subprocess.CompletedProcess[str]":
+PRINT_URL = "import dfc_site.settings as s; print(s.DFC_SITE_URL)"
+
+
+def start(tmp_path: Path, *, command: str = PRINT_URL, **given: str) -> "subprocess.CompletedProcess[str]":
     keep = {"PATH": os.environ["PATH"], "DFC_SECRET_KEY": "k" * 32, "DFC_DATA_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", "import dfc_site.settings as s; print(s.DFC_SITE_URL)"]
-    return subprocess.run(command, env=keep | given, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", command]
+    return subprocess.run(words, env=keep | given, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(("name", "value", "finding"), BAD)
@@ -54,3 +69,20 @@ def test_good_values_start(tmp_path: Path) -> None:
         DATABASE_URL="postgres://someone@127.0.0.1:5432/dfc",
     )
     assert done.stdout == "https://data.example.org\n", done.stderr
+
+
+def test_a_mail_server_needs_a_sender_and_its_password_is_never_repeated(tmp_path: Path) -> None:
+    url = "smtp+tls://nodes:s3cret@mail.example.org"
+    refused = start(tmp_path, DFC_EMAIL_URL=url)
+    assert "DFC_EMAIL_FROM: '' is no e-mail address" in refused.stderr
+    wrong = start(tmp_path, DFC_EMAIL_URL="smtp://nodes:s3c/ret@mail.example.org:587")
+    assert "DFC_EMAIL_URL: " in wrong.stderr
+    assert "s3c" not in refused.stderr + wrong.stderr
+    good = start(tmp_path, DFC_EMAIL_URL=url, DFC_EMAIL_FROM="Nodes <nodes@example.org>")
+    assert good.returncode == 0, good.stderr
+
+
+def test_letters_go_to_the_console_unless_told_otherwise(tmp_path: Path) -> None:
+    command = "import dfc_site.settings as s; print(s.EMAIL_BACKEND, s.DEFAULT_FROM_EMAIL)"
+    done = start(tmp_path, command=command)
+    assert done.stdout == "django.core.mail.backends.console.EmailBackend Data for Canada <nodes@localhost>\n"

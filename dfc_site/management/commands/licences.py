@@ -29,11 +29,9 @@ class Command(BaseCommand):
 
 def licence(one: Distribution) -> str:
     """Give the SPDX expression, else the classifiers, else the first words of the free text."""
-    metadata = one.metadata
-    if expression := metadata.get("License-Expression"):
+    metadata = one.metadata.json
+    if expression := metadata.get("license_expression"):
         return str(expression)
-    classified = [
-        word.rpartition(" :: ")[2] for word in metadata.get_all("Classifier", []) if word.startswith(PREFIX)
-    ]
-    text = (metadata.get("License") or "").strip().splitlines()
+    classified = [word.rpartition(" :: ")[2] for word in metadata.get("classifier", []) if word.startswith(PREFIX)]
+    text = str(metadata.get("license") or "").strip().splitlines()
     return ", ".join(classified) or (text[0][:LONGEST] if text else "not stated")

@@ -1,49 +1,78 @@
-"""`manage.py mirror`: add, list and verify mirrors."""
+"""`manage.py mirror`: add, list, probe, verify, pause and resume mirrors."""
 
 import argparse
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from catalog.errors import StewardshipError
+from mirrors import probe
 from mirrors.add_mirror import MirrorEntry, add_mirror
 from mirrors.connect import connect
-from mirrors.models import Check, Mirror, Replica
-from mirrors.verify import check_replica
+from mirrors.models import Check, Mirror, MirrorProbe, Replica
+from mirrors.pause import pause_mirror, resume_mirror
+from mirrors.recheck import look_again
+from mirrors.verify import look
 
 Rows = list[dict[str, Any]]
 UNCHECKED = "unchecked"
+ENDINGS = (
+    (
+        {Check.Result.DAMAGED, Check.Result.MISSING},
+        "At least one copy is damaged or missing; it was taken out of every list.",
+    ),
+    ({UNCHECKED}, "At least one copy could not be checked; nothing was written of it."),
+    (
+        {MirrorProbe.Result.FAILED},
+        "At least one mirror does not answer; it was taken out of every list until a probe passes.",
+    ),
+)
 
 
 class Command(BaseCommand):
-    help = "Add, list and verify mirrors."
+    help = "Add, list, probe, verify, pause and resume mirrors."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
-        add = acts.add_parser("add", help="register a mirror")
+        self.add_words_of_add(acts.add_parser("add", help="register a mirror"))
+        probing = acts.add_parser("probe", help="ask one mirror, or all in service, as a client does")
+        verifying = acts.add_parser("verify", help="check the copies of one mirror, or of all")
+        for one in (probing, verifying):
+            one.add_argument("slug", nargs="?")
+            one.add_argument("--dry-run", action="store_true", help="look, and write nothing")
+        verifying.add_argument("--level", type=int, choices=Check.Level.values, default=Check.Level.FULL)
+        for name, words in (("pause", "send nobody there"), ("resume", "bring a paused mirror back")):
+            one = acts.add_parser(name, help=words)
+            one.add_argument("slug")
+            one.add_argument("--by", required=True, help="user name")
+            one.add_argument("--reason", default="")
+            one.add_argument("--dry-run", action="store_true")
+        acts.add_parser("list", help="show all mirrors")
+        for one in acts.choices.values():
+            one.add_argument("--json", action="store_true")
+
+    def add_words_of_add(self, add: argparse.ArgumentParser) -> None:
         add.add_argument("slug")
         for name in ("kind", "endpoint", "public-url", "operator", "jurisdiction"):
             add.add_argument(f"--{name}", required=True)
         for name in ("name", "location"):
             add.add_argument(f"--{name}", default="")
         add.add_argument("--tier", default=Mirror.Tier.PRIMARY)
+        add.add_argument("--capacity-bytes", type=int, help="what the operator gives us; none if left out")
         add.add_argument(
             "--keeps-all", choices=["required", "best-effort"], help="also add a policy for all datasets"
         )
         add.add_argument("--dry-run", action="store_true")
-        verify = acts.add_parser("verify", help="check the copies of one mirror, or of all")
-        verify.add_argument("slug", nargs="?")
-        verify.add_argument("--level", type=int, choices=Check.Level.values, default=Check.Level.FULL)
-        for one in (add, verify, acts.add_parser("list", help="show all mirrors")):
-            one.add_argument("--json", action="store_true")
 
     def handle(self, *, act: str, **options: Any) -> None:
         try:
-            rows: Rows = {"add": self.add, "list": self.show, "verify": self.verify}[act](options)
+            rows: Rows = getattr(self, f"act_{act}")(options)
         except StewardshipError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
@@ -52,50 +81,94 @@ class Command(BaseCommand):
             for row in rows:
                 self.stdout.write("  ".join(str(value) for value in row.values()))
         results = {row["result"] for row in rows if "result" in row}
-        if results & {Check.Result.DAMAGED, Check.Result.MISSING}:
-            raise CommandError("At least one copy is damaged or missing; it was taken out of every list.")
-        if UNCHECKED in results:
-            raise CommandError("At least one copy could not be checked; nothing was written of it.")
+        for bad, sentence in ENDINGS:
+            if results & bad:
+                raise CommandError("Something is wrong; nothing was written." if options.get("dry_run") else sentence)
 
-    def add(self, options: dict[str, Any]) -> Rows:
+    def act_add(self, options: dict[str, Any]) -> Rows:
         required = {"required": True, "best-effort": False}.get(options["keeps_all"] or "")
         fields = ("slug", "kind", "endpoint", "public_url", "operator", "jurisdiction", "name", "location", "tier")
-        entry = MirrorEntry(**{name: options[name] for name in fields}, is_required=required)
+        entry = MirrorEntry(
+            **{name: options[name] for name in fields}, capacity_bytes=options["capacity_bytes"], is_required=required
+        )
         with transaction.atomic():
             mirror = add_mirror(entry, now=timezone.now())
             transaction.set_rollback(options["dry_run"])
         return [{"mirror": mirror.slug, "added": not options["dry_run"]}]
 
-    def show(self, _options: dict[str, Any]) -> Rows:
+    def act_list(self, _options: dict[str, Any]) -> Rows:
         verified = Count("replicas", filter=Q(replicas__state=Replica.State.VERIFIED))
-        mirrors = Mirror.objects.annotate(verified=verified, copies=Count("replicas"))
+        counted = Mirror.objects.annotate(verified=verified, copies=Count("replicas"))
+        names = ("slug", "kind", "operator", "jurisdiction", "is_enabled", "state", "verified", "copies")
         return [
             {
-                "mirror": one.slug,
-                "kind": one.kind,
-                "operator": one.operator,
-                "jurisdiction": one.jurisdiction,
-                "enabled": one.is_enabled,
-                "verified": f"{one.verified}/{one.copies}",
+                "mirror": one["slug"],
+                "kind": one["kind"],
+                "operator": one["operator"],
+                "jurisdiction": one["jurisdiction"],
+                "enabled": one["is_enabled"],
+                "state": one["state"],
+                "verified": f"{one['verified']}/{one['copies']}",
             }
-            for one in mirrors
+            for one in counted.order_by("pk").values(*names)
         ]
 
-    def verify(self, options: dict[str, Any]) -> Rows:
+    def act_probe(self, options: dict[str, Any]) -> Rows:
+        chosen: Iterable[Mirror] = Mirror.objects.in_service()
+        if options["slug"]:
+            chosen = [found(options["slug"])]
+        return [self.probe_one(mirror, is_dry=options["dry_run"]) for mirror in chosen]
+
+    def probe_one(self, mirror: Mirror, *, is_dry: bool) -> dict[str, Any]:
+        seen = probe.look_at(mirror) if is_dry else probe.probe_mirror(mirror, now=timezone.now())
+        took = "" if seen.latency_ms is None else f"{seen.latency_ms} ms"
+        return {
+            "result": seen.result,
+            "mirror": mirror.slug,
+            "latency": took,
+            "url": seen.url,
+            "finding": seen.finding,
+        }
+
+    def act_verify(self, options: dict[str, Any]) -> Rows:
         replicas = Replica.objects.exclude(state=Replica.State.PENDING).select_related("asset", "mirror")
         if options["slug"]:
-            if not Mirror.objects.filter(slug=options["slug"]).exists():
-                raise CommandError(
-                    f"Mirror {options['slug']!r}: none is registered under that name. Try mirror list."
-                )
-            replicas = replicas.filter(mirror__slug=options["slug"])
-        return [self.verify_one(replica, options["level"]) for replica in replicas]
+            replicas = replicas.filter(mirror=found(options["slug"]))
+        return [self.verify_one(one, options["level"], is_dry=options["dry_run"]) for one in replicas]
 
-    def verify_one(self, replica: Replica, level: int) -> dict[str, Any]:
+    def verify_one(self, replica: Replica, level: int, *, is_dry: bool) -> dict[str, Any]:
         """Check one copy; a mirror that is silent or cannot do the level does not keep the others from theirs."""
         row = {"level": f"L{level}", "mirror": replica.mirror.slug, "file": replica.asset.path}
         try:
-            check = check_replica(replica, backend=connect(replica.mirror), level=level, now=timezone.now())
+            if is_dry:
+                return {"result": look(replica, connect(replica.mirror), level, lambda _done: None).result, **row}
+            return {"result": look_again(replica, level, now=timezone.now()).result, **row}
         except StewardshipError as error:
             return {"result": UNCHECKED, **row, "finding": str(error)}
-        return {"result": check.result, **row}
+
+    def act_pause(self, options: dict[str, Any]) -> Rows:
+        return self.change(pause_mirror, options)
+
+    def act_resume(self, options: dict[str, Any]) -> Rows:
+        return self.change(resume_mirror, options)
+
+    def change(self, act: Any, options: dict[str, Any]) -> Rows:
+        mirror, by = found(options["slug"]), person(options["by"])
+        with transaction.atomic():
+            act(mirror, by=by, reason=options["reason"], now=timezone.now())
+            transaction.set_rollback(options["dry_run"])
+        return [{"mirror": mirror.slug, "state": mirror.state, "changed": not options["dry_run"]}]
+
+
+def found(slug: str) -> Mirror:
+    mirror = Mirror.objects.filter(slug=slug).first()
+    if mirror is None:
+        raise CommandError(f"Mirror {slug!r}: none is registered under that name. Try mirror list.")
+    return mirror
+
+
+def person(name: str) -> Any:
+    someone = get_user_model().objects.filter(username=name).first()
+    if someone is None:
+        raise CommandError(f"{name}: nobody has that user name. Look at the people in the admin.")
+    return someone

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
@@ -17,8 +16,10 @@ from releases import draft
 from releases.approve import approve_release
 from releases.build import request_build
 from releases.definition import Definition, read_definition
-from releases.edit import edit_release
+from releases.edit import check_edit, edit_release
 from releases.find import find_release
+from releases.management import second_thoughts
+from releases.management.acts import add_version, add_writing, user_of
 from releases.models import Job, Release, Transition
 from releases.submit import submit_release
 
@@ -26,7 +27,7 @@ CHANNEL = Transition.Channel.COMMAND
 
 
 class Command(BaseCommand):
-    help = "Draft, edit, build, submit, approve and look at releases."
+    help = "Draft, edit, build, submit, approve and look at releases; propose and take second thoughts about them."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
@@ -37,53 +38,51 @@ class Command(BaseCommand):
             one = acts.add_parser(act, help=text)
             one.add_argument("--from", dest="definition", type=Path, required=True, metavar="release.toml")
             one.add_argument("--sources", type=Path, help="folder of source files (default: sources/ beside it)")
-            self.add_writing(one)
+            add_writing(one)
         for act, text in (
             ("build", "Build a draft twice and compare"),
             ("submit", "Submit a built release for review"),
             ("approve", "Approve a release in review; the last approval needed starts the publication"),
         ):
             one = acts.add_parser(act, help=text)
-            self.add_version(one)
+            add_version(one)
             one.add_argument("--reason", default="")
             if act == "approve":
                 one.add_argument("--digest", help="the reviewed digest you looked at (default: the present one)")
             if act != "submit":
                 one.add_argument("--wait", action="store_true", help="wait for the job to end, showing progress")
-            self.add_writing(one)
+            add_writing(one)
         for act, text in (("status", "Show releases and their jobs"), ("export", "Print a release's release.toml")):
             one = acts.add_parser(act, help=text)
-            self.add_version(one, nargs="?" if act == "status" else None)
+            add_version(one, nargs="?" if act == "status" else None)
             one.add_argument("--json", action="store_true")
-
-    def add_version(self, parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
-        parser.add_argument("dataset", nargs=nargs)
-        parser.add_argument("number", nargs=nargs, metavar="version")
-
-    def add_writing(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--by", required=True, metavar="USER")
-        parser.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
-        parser.add_argument("--json", action="store_true")
+        second_thoughts.add_acts(acts)
 
     def handle(self, *, act: str, **options: Any) -> None:
         try:
-            result = self.rehearse(act, options) if options.get("dry_run") else getattr(self, act)(options)
-            if options.get("wait") and not options["dry_run"]:
+            result = self.rehearse(act, options) if options.get("dry_run") else self.run(act, options)
+            if options.get("wait") and "job" in result and not options["dry_run"]:
                 self.wait(result["job"], quiet=options["json"])
+                result |= self.outcome(act, options)
         except StewardshipError as error:
             raise CommandError(str(error)) from error
         self.show(result, options)
 
+    def run(self, act: str, options: dict[str, Any]) -> dict[str, Any]:
+        carry_out = second_thoughts.ACTS[act] if act in second_thoughts.ACTS else getattr(self, act)
+        result: dict[str, Any] = carry_out(options)
+        return result
+
     def rehearse(self, act: str, options: dict[str, Any]) -> dict[str, Any]:
         """Do it in a transaction that is undone; what would leave the database is checked only."""
         with transaction.atomic():
-            result: dict[str, Any] = getattr(self, act)(options)
+            result = self.run(act, options)
             transaction.set_rollback(True)
         return result
 
     def draft(self, options: dict[str, Any]) -> dict[str, Any]:
         definition, offered = self.read(options)
-        storage, by = own_storage(), self.user(options)
+        storage, by = own_storage(), user_of(options)
         if options["dry_run"]:
             draft.check_draft(definition, by=by, offered=offered, storage=storage)
             return {"release": draft.named(definition), "state": "draft"}
@@ -94,37 +93,35 @@ class Command(BaseCommand):
         definition, offered = self.read(options)
         identifier, number = draft.named(definition).split(" ")
         release = find_release(identifier, number)
-        edit_release(
-            release,
-            definition,
-            by=self.user(options),
-            channel=CHANNEL,
-            offered=offered,
-            storage=own_storage(),
-            now=timezone.now(),
-        )
+        words = {"by": user_of(options), "offered": offered, "storage": own_storage()}
+        if options["dry_run"]:
+            check_edit(release, definition, **words)
+            return {"release": str(release), "state": "draft"}
+        edit_release(release, definition, channel=CHANNEL, now=timezone.now(), **words)
         return describe(release)
 
     def build(self, options: dict[str, Any]) -> dict[str, Any]:
         release = find_release(options["dataset"], options["number"])
-        job = request_build(release, by=self.user(options), channel=CHANNEL, now=timezone.now())
+        job = request_build(release, by=user_of(options), channel=CHANNEL, now=timezone.now())
         return describe(release) | {"job": job.key}
 
     def submit(self, options: dict[str, Any]) -> dict[str, Any]:
         release = find_release(options["dataset"], options["number"])
-        submit_release(release, by=self.user(options), channel=CHANNEL, now=timezone.now(), reason=options["reason"])
+        submit_release(release, by=user_of(options), channel=CHANNEL, now=timezone.now(), reason=options["reason"])
         return describe(release)
 
     def approve(self, options: dict[str, Any]) -> dict[str, Any]:
         release = find_release(options["dataset"], options["number"])
         approve_release(
             release,
-            by=self.user(options),
+            by=user_of(options),
             channel=CHANNEL,
             seen_digest=options["digest"] or release.reviewed_digest,
             now=timezone.now(),
             reason=options["reason"],
         )
+        if release.state != Release.State.PUBLISHING:
+            return describe(release)
         return describe(release) | {"job": f"publish:{options['dataset']}:{release.version.number}"}
 
     def status(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -147,13 +144,6 @@ class Command(BaseCommand):
         folder = options["sources"] or path.parent / "sources"
         return definition, {source.name: folder / source.name for source in definition.sources}
 
-    def user(self, options: dict[str, Any]) -> Any:
-        users = get_user_model().objects
-        found = users.filter(username=options["by"], is_active=True).first()
-        if found is None:
-            raise CommandError(f"--by {options['by']}: no active user of that name. Make one with createsuperuser.")
-        return found
-
     def wait(self, key: str, *, quiet: bool) -> None:
         """Follow a job until it has ended; raises CommandError unless it ended well."""
         while (job := Job.objects.get(key=key)).state == Job.State.OPEN:
@@ -166,6 +156,14 @@ class Command(BaseCommand):
             errors = " ".join(step.error for step in job.steps.exclude(error=""))
             raise CommandError(f"{key}: {job.get_state_display()}. {errors}")
 
+    def outcome(self, act: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Describe a release after its job; a build that gave the draft back raises CommandError with its finding."""
+        release = find_release(options["dataset"], options["number"])
+        last = release.transitions.last()
+        if act == "build" and last is not None and last.source == "building" and last.to == "draft":
+            raise CommandError(f"{release}: {last.reason}")
+        return describe(release)
+
     def show(self, result: dict[str, Any], options: dict[str, Any]) -> None:
         if options.get("json"):
             self.stdout.write(json.dumps(result, ensure_ascii=False, indent=2))
@@ -173,8 +171,8 @@ class Command(BaseCommand):
             self.stdout.write(result["definition"], ending="")
         else:
             prefix = "Would be: " if options.get("dry_run") else ""
-            for row in result.get("releases", [result]):
-                self.stdout.write(prefix + "  ".join(f"{value}" for value in row.values()))
+            for row in next((rows for rows in result.values() if isinstance(rows, list)), [result]):
+                self.stdout.write(prefix + "  ".join(f"{value}" for value in row.values() if value is not None))
 
 
 def describe(release: Release) -> dict[str, Any]:

@@ -1,87 +1,13 @@
-"""Where it is kept: mirrors, deposits, replicas, and every check of them."""
+"""Copies: a version's deposit at a mirror, the replica of each file, and every check of it."""
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import Asset, DataPackage, Dataset, Version
+from catalog.models import Asset, Version
+from mirrors.models.mirror import Mirror
 
-
-class Mirror(models.Model):
-    """One place that keeps our bytes and serves them. Credentials come from the environment, by slug."""
-
-    class Kind(models.TextChoices):
-        LOCAL = "local", _("Local directory")
-        S3 = "s3", "S3"
-        ZENODO = "zenodo", "Zenodo"
-        INTERNET_ARCHIVE = "internet_archive", "Internet Archive"
-
-    class Tier(models.TextChoices):
-        PRIMARY = "primary", _("Primary")
-        PRESERVATION = "preservation", _("Preservation")
-        STRATEGIC = "strategic", _("Strategic")
-        COMMUNITY = "community", _("Community")
-
-    slug = models.SlugField(max_length=40, unique=True)
-    name = models.CharField(max_length=120)
-    kind = models.CharField(max_length=16, choices=Kind)
-    operator = models.CharField(max_length=120)
-    jurisdiction = models.CharField(max_length=2, help_text=_("ISO 3166-1 country code, upper-case."))
-    location = models.CharField(max_length=120, blank=True)
-    tier = models.CharField(max_length=12, choices=Tier, default=Tier.PRIMARY)
-    endpoint = models.CharField(max_length=400, help_text=_("For a local mirror: its directory."))
-    public_url = models.URLField(
-        max_length=400, help_text=_("Base address of its files, without a slash at the end.")
-    )
-    has_range = models.BooleanField(default=True)
-    has_cors = models.BooleanField(default=True)
-    offers_web_seed = models.BooleanField(default=True)
-    is_enabled = models.BooleanField(default=True)
-    added_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["pk"]
-        verbose_name = _("mirror")
-        verbose_name_plural = _("mirrors")
-        constraints = [
-            models.CheckConstraint(name="mirror_jurisdiction_iso", condition=Q(jurisdiction__regex=r"^[A-Z]{2}$"))
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Policy(models.Model):
-    """Which datasets go to a mirror: one dataset, one package, or (both empty) all of them."""
-
-    mirror = models.ForeignKey(Mirror, models.CASCADE, related_name="policies")
-    package = models.ForeignKey(DataPackage, models.PROTECT, null=True, blank=True, related_name="+")
-    dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, blank=True, related_name="+")
-    is_required = models.BooleanField(default=True)
-
-    class Meta:
-        ordering = ["mirror", "pk"]
-        verbose_name = _("policy")
-        verbose_name_plural = _("policies")
-        constraints = [
-            models.CheckConstraint(
-                name="policy_one_scope", condition=Q(package__isnull=True) | Q(dataset__isnull=True)
-            ),
-            models.UniqueConstraint(
-                fields=["mirror", "package"], condition=Q(package__isnull=False), name="policy_once_per_package"
-            ),
-            models.UniqueConstraint(
-                fields=["mirror", "dataset"], condition=Q(dataset__isnull=False), name="policy_once_per_dataset"
-            ),
-            models.UniqueConstraint(
-                fields=["mirror"],
-                condition=Q(package__isnull=True, dataset__isnull=True),
-                name="policy_once_for_all",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.mirror}: {self.dataset or self.package or '*'}"
+PUBLIC = (Version.State.PUBLISHED, Version.State.DEPRECATED)
 
 
 class Deposit(models.Model):
@@ -113,12 +39,12 @@ class ReplicaQuerySet(models.QuerySet["Replica"]):
         """Change state if it is still `source`; False means that someone else moved it."""
         return self.filter(pk=pk, state=source).update(state=to, **facts) == 1
 
-    def offered(self) -> "ReplicaQuerySet":
-        """Give the replicas that people may be sent to: verified, on an enabled mirror, of a public version."""
+    def proved(self) -> "ReplicaQuerySet":
+        """Give the verified copies of public versions at mirrors in service: what we have to keep good."""
         return self.filter(
             state=Replica.State.VERIFIED,
-            mirror__is_enabled=True,
-            asset__item__version__state__in=[Version.State.PUBLISHED, Version.State.DEPRECATED],
+            mirror__in=Mirror.objects.in_service(),
+            asset__item__version__state__in=PUBLIC,
         )
 
 
@@ -126,8 +52,8 @@ class Replica(models.Model):
     """The bytes of one Asset as held by one Mirror."""
 
     class State(models.TextChoices):
-        PENDING = "pending", _("Pending")
-        STORED = "stored", _("Stored, not verified")
+        PENDING = "pending", _("Waiting")
+        STORED = "stored", _("Stored, not checked")
         VERIFIED = "verified", _("Verified")
         DAMAGED = "damaged", _("Damaged")
         MISSING = "missing", _("Missing")
@@ -143,6 +69,7 @@ class Replica(models.Model):
     class Meta:
         verbose_name = _("copy")
         verbose_name_plural = _("copies")
+        permissions = [("verify_replica", "Can queue copies for re-verification")]
         constraints = [
             models.UniqueConstraint(fields=["asset", "mirror"], name="replica_once_per_mirror"),
             models.CheckConstraint(
@@ -154,6 +81,7 @@ class Replica(models.Model):
                 condition=Q(state="pending") | (~Q(locator="") & ~Q(url="")),
             ),
         ]
+        indexes = [models.Index(fields=["state", "verified_at"], name="replica_oldest_proof")]
 
     def __str__(self) -> str:
         return f"{self.asset} · {self.mirror}"

@@ -1,0 +1,29 @@
+from mirrors.models.copy import PUBLIC, Check, Deposit, Replica, ReplicaQuerySet
+from mirrors.models.incident import Incident
+from mirrors.models.mirror import (
+    OWN_SLUG,
+    Mirror,
+    MirrorDay,
+    MirrorMove,
+    MirrorProbe,
+    MirrorQuerySet,
+    MirrorTransition,
+    Policy,
+)
+
+__all__ = [
+    "OWN_SLUG",
+    "PUBLIC",
+    "Check",
+    "Deposit",
+    "Incident",
+    "Mirror",
+    "MirrorDay",
+    "MirrorMove",
+    "MirrorProbe",
+    "MirrorQuerySet",
+    "MirrorTransition",
+    "Policy",
+    "Replica",
+    "ReplicaQuerySet",
+]

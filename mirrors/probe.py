@@ -1,0 +1,153 @@
+"""Probe a mirror: ask for one of its copies as a client does, and note whether it answers as it should.
+
+1. A mirror passes if its backend knows the copy at its size, a HEAD of the public address says that size, and a short
+   range comes with the right length. What the bytes are is the business of checks, not of probes.
+2. A mirror that fails leaves every list until a probe passes; its copies keep their state.
+3. A copy that its backend does not have, or has at another size, is looked at at once: that is a verdict.
+4. Where there is no verified copy to ask for, or our own rules forbid the address, nothing is said of the mirror.
+"""
+
+import ipaddress
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from mirrors.connect import OPENED_KINDS, connect
+from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
+from mirrors.incidents import mirror_answers, mirror_is_silent
+from mirrors.knock import Reply, knock
+from mirrors.models import Mirror, MirrorDay, MirrorProbe, Replica
+from mirrors.offer import address_of
+from mirrors.recheck import start_recheck
+from mirrors.verify import checker
+from releases.jobs.context import StepContext
+from releases.jobs.registry import StepSpec
+
+RANGE_BYTES = 65_536
+KEPT = timedelta(days=7)
+OK, PARTIAL = 200, 206
+
+
+class CopyDoubtError(MirrorUnavailableError):
+    """The mirror answers, but has not the copy that it should have."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look gave; `doubted` is the copy that has to be checked now."""
+
+    result: str
+    url: str = ""
+    finding: str = ""
+    latency_ms: int | None = None
+    doubted: Replica | None = None
+
+
+def expand_probes(_period: int) -> Sequence[StepSpec]:
+    """One step a mirror in service."""
+    mirrors = Mirror.objects.in_service().filter(kind__in=OPENED_KINDS)
+    return [StepSpec("mirrors.probe.probe_once", one.pk, one.name, is_required=False) for one in mirrors]
+
+
+def probe_once(_step: StepContext, mirror_id: int) -> None:
+    """Probe one mirror. Safe to run twice."""
+    probe_mirror(Mirror.objects.get(pk=mirror_id), now=timezone.now())
+
+
+def probe_mirror(mirror: Mirror, *, now: datetime) -> MirrorProbe:
+    """Look at a mirror, and write what was seen and what follows from it in one transaction."""
+    return note(mirror, look_at(mirror), now=now)
+
+
+def look_at(mirror: Mirror) -> Seen:
+    """Ask for one copy of a mirror; nothing is written."""
+    copy = any_copy(mirror)
+    if copy is None:
+        return Seen(MirrorProbe.Result.UNASKED, finding="It holds no verified copy of a public file to ask for.")
+    url = address_of(copy)
+    try:
+        latency_ms = ask_for(copy, url)
+    except CopyDoubtError as error:
+        return Seen(MirrorProbe.Result.FAILED, url, str(error), doubted=copy)
+    except MirrorUnavailableError as error:
+        return Seen(MirrorProbe.Result.FAILED, url, str(error))
+    except MirrorRefusedError as error:
+        return Seen(MirrorProbe.Result.UNASKED, url, str(error))
+    return Seen(MirrorProbe.Result.PASSED, url, latency_ms=latency_ms)
+
+
+def any_copy(mirror: Mirror) -> Replica | None:
+    """Give a verified copy of a public file at a mirror, another one each time."""
+    copies = Replica.objects.proved().filter(mirror=mirror).select_related("asset", "mirror")
+    ends = copies.aggregate(first=Min("pk"), last=Max("pk"))
+    if ends["first"] is None:
+        return None
+    start = random.randint(ends["first"], ends["last"])  # noqa: S311  a sample, not a secret
+    return copies.filter(pk__gte=start).order_by("pk").first()
+
+
+def ask_for(copy: Replica, url: str) -> int:
+    """Ask backend and public address for a copy; gives the milliseconds that a short range took.
+
+    Raises CopyDoubtError, MirrorUnavailableError and MirrorRefusedError.
+    """
+    size_bytes, allowed = copy.asset.size_bytes, [ipaddress.ip_network(one) for one in settings.DFC_PRIVATE_NETWORKS]
+    stat = connect(copy.mirror).stat(copy.locator)
+    if stat is None or stat.size_bytes != size_bytes:
+        raise CopyDoubtError(f"{copy.asset.path}: it is not there as it should be. The copy is checked now.")
+    refuse_other_head(url, knock("HEAD", url, allowed=allowed), size_bytes)
+    if not size_bytes or not copy.mirror.has_range:
+        return 0
+    wanted = min(RANGE_BYTES, size_bytes)
+    began = time.monotonic()
+    reply = knock("GET", url, headers={"Range": f"bytes=0-{wanted - 1}"}, most_bytes=wanted + 1, allowed=allowed)
+    if reply.status != PARTIAL or len(reply.body) != wanted:
+        raise MirrorUnavailableError(
+            f"{url}: it answered a range of {wanted} bytes with status {reply.status} and {len(reply.body)} bytes. "
+            "Look at its server."
+        )
+    return round((time.monotonic() - began) * 1000)
+
+
+def refuse_other_head(url: str, reply: Reply, size_bytes: int) -> None:
+    said = reply.headers.get("content-length", "")
+    if reply.status != OK:
+        raise MirrorUnavailableError(f"{url}: it answered with status {reply.status}. Look at its server.")
+    if said != str(size_bytes):
+        raise MirrorUnavailableError(
+            f"{url}: it says {said or 'no'} bytes instead of {size_bytes}. Look at its server."
+        )
+
+
+def note(mirror: Mirror, seen: Seen, *, now: datetime) -> MirrorProbe:
+    with transaction.atomic():
+        probe = MirrorProbe.objects.create(
+            mirror=mirror,
+            url=seen.url,
+            result=seen.result,
+            finding=seen.finding,
+            latency_ms=seen.latency_ms,
+            checker=checker(),
+            at=now,
+        )
+        MirrorProbe.objects.filter(mirror=mirror, at__lt=now - KEPT).delete()
+        if seen.result != MirrorProbe.Result.UNASKED:
+            MirrorDay.objects.note(probe)
+        follow(mirror, seen, now=now)
+    return probe
+
+
+def follow(mirror: Mirror, seen: Seen, *, now: datetime) -> None:
+    if seen.result == MirrorProbe.Result.PASSED:
+        mirror_answers(mirror, "A probe passed.", now=now)
+    elif seen.result == MirrorProbe.Result.FAILED:
+        mirror_is_silent(mirror, seen.finding, now=now)
+    if seen.doubted is not None:
+        start_recheck(seen.doubted, now=now)

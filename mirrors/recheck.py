@@ -1,0 +1,125 @@
+"""Look at copies again: those due by age, those that a curator asks for, and all of a mirror where one is missing."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from mirrors.connect import OPENED_KINDS, connect
+from mirrors.errors import MirrorUnavailableError, NotQueueableError
+from mirrors.incidents import mirror_is_silent
+from mirrors.models import Check, Mirror, Replica
+from mirrors.verify import Progress, check_replica
+from releases.errors import NotAllowedError
+from releases.jobs import engine
+from releases.jobs.context import StepContext
+from releases.jobs.registry import StepSpec
+from releases.models import Job
+
+MOST_COPIES = 500
+GIB = 1 << 30
+
+
+def due_copies(*, now: datetime) -> list[Replica]:
+    """Give the copies whose proof is older than DFC_RECHECK_DAYS, the oldest first, up to DFC_RECHECK_GIB in all.
+
+    One copy is always given, however large; copies at a mirror that is silent or paused wait until it answers.
+    """
+    before, budget_bytes = now - timedelta(days=settings.DFC_RECHECK_DAYS), settings.DFC_RECHECK_GIB * GIB
+    answering = Mirror.objects.filter(is_enabled=True, state=Mirror.State.ANSWERS, kind__in=OPENED_KINDS)
+    old = Replica.objects.proved().filter(mirror__in=answering, verified_at__lt=before)
+    chosen: list[Replica] = []
+    for replica in old.select_related("asset", "mirror").order_by("verified_at", "pk")[:MOST_COPIES]:
+        budget_bytes -= replica.asset.size_bytes
+        if chosen and budget_bytes < 0:
+            break
+        chosen.append(replica)
+    return chosen
+
+
+def expand_queue(period: int) -> Sequence[StepSpec]:
+    return [StepSpec("mirrors.recheck.queue_due", period, "L4")]
+
+
+def queue_due(step: StepContext, _period: int) -> None:
+    """Start the re-read of every copy that is due, each as a job of its own. Safe to run twice."""
+    now = timezone.now()
+    due = due_copies(now=now)
+    step.progress(total_units=len(due))
+    for done, replica in enumerate(due, start=1):
+        start_recheck(replica, now=now)
+        step.progress(done_units=done)
+
+
+def expand_copy(replica_id: int) -> Sequence[StepSpec]:
+    replica = Replica.objects.select_related("asset", "mirror").get(pk=replica_id)
+    return [StepSpec("mirrors.recheck.recheck_copy", replica_id, str(replica))]
+
+
+def recheck_copy(step: StepContext, replica_id: int) -> None:
+    """Re-read one copy in full; a mirror that does not answer leaves every list, and the copy keeps its state."""
+    replica = Replica.objects.select_related("asset", "mirror").get(pk=replica_id)
+    step.progress(total_bytes=replica.asset.size_bytes)
+    try:
+        look_again(
+            replica, Check.Level.FULL, now=timezone.now(), progress=lambda done: step.progress(done_bytes=done)
+        )
+    except MirrorUnavailableError:
+        return  # noted by look_again; the copy is due again when the mirror answers
+
+
+def look_again(replica: Replica, level: int, *, now: datetime, progress: Progress | None = None) -> Check:
+    """Check one copy; a mirror that does not answer leaves every list, and MirrorUnavailableError is raised on."""
+    try:
+        return check_replica(replica, backend=connect(replica.mirror), level=level, now=now, progress=progress)
+    except MirrorUnavailableError as error:
+        mirror_is_silent(replica.mirror, str(error), now=now)
+        raise
+
+
+def expand_sweep(mirror_id: int) -> Sequence[StepSpec]:
+    return [StepSpec("mirrors.recheck.sweep_mirror", mirror_id, Mirror.objects.get(pk=mirror_id).name)]
+
+
+def sweep_mirror(step: StepContext, mirror_id: int) -> None:
+    """Look whether each verified copy of a mirror is there at its size. Goes on where it stopped."""
+    copies = Replica.objects.filter(mirror=mirror_id, state=Replica.State.VERIFIED).order_by("pk")
+    step.progress(total_units=copies.count())
+    left = copies.filter(pk__gt=step.load().get("after", 0)).select_related("asset", "mirror")
+    for done, replica in enumerate(left.iterator(), start=1):
+        try:
+            look_again(replica, Check.Level.SIZE, now=timezone.now())
+        except MirrorUnavailableError:
+            return
+        step.save({"after": replica.pk})
+        step.progress(done_units=done)
+
+
+def request_recheck(replica: Replica, *, by: Any, now: datetime) -> None:
+    """Queue a full re-read of one copy.
+
+    Raises NotAllowedError; NotQueueableError (nothing is stored, the mirror is out of service, or it is queued).
+    """
+    if not by.has_perm("mirrors.verify_replica"):
+        raise NotAllowedError(
+            f"{by}: may not queue copies. Ask an administrator for the permission “verify_replica”.", person=str(by)
+        )
+    if replica.state == Replica.State.PENDING:
+        raise NotQueueableError(f"{replica}: nothing is stored there yet. Wait for its deposit.")
+    if not Mirror.objects.in_service().filter(pk=replica.mirror_id).exists():
+        raise NotQueueableError(f"{replica}: the mirror is out of service. Bring it back first.")
+    if not start_recheck(replica, now=now):
+        raise NotQueueableError(f"{replica}: it is queued already. Its check appears in the history.")
+
+
+def start_recheck(replica: Replica, *, now: datetime) -> bool:
+    """Start the re-read of one copy as a durable job; False if one is under way."""
+    with transaction.atomic():
+        Replica.objects.select_for_update().get(pk=replica.pk)
+        if Job.objects.filter(pipeline="recheck-copy", subject=replica.pk, state=Job.State.OPEN).exists():
+            return False
+        engine.start(f"recheck-copy:{replica.pk}:{now:%Y%m%dT%H%M%S%f}", "recheck-copy", replica.pk, now=now)
+    return True
