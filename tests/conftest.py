@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connections
+from django.utils import translation
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
 REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos"}
@@ -43,6 +44,13 @@ def only_loopback() -> Iterator[None]:
 def empty_cache() -> None:
     """Forget what pages counted for the test before: its rows are gone."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Begin in English: a request for a French page leaves its language active in this thread."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

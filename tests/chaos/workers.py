@@ -20,7 +20,7 @@ from releases.models import Step
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "CHAOS_MARK"
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 NO_CLUSTER = "the supervisor has no cluster"
 FAST = {
     "DFC_LEASE_S": "2",
