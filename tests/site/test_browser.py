@@ -103,7 +103,7 @@ def test_an_edit_after_review_voids_it(visit: Any) -> None:
     build_and_submit(author, address)
     reviewer = visit("reviewer")
     reviewer.goto(address)
-    author.get_by_role("link", name="Edit").click()
+    author.get_by_role("link", name="Edit", exact=True).click()
     author.get_by_label("release.toml", exact=True).fill(text.replace("First edition:", "Very first edition:"))
     author.get_by_role("button", name="Keep as draft").click()
     author.get_by_role("button", name="Build").wait_for()
