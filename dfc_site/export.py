@@ -86,7 +86,10 @@ def write_edition(step: StepContext, change_id: int) -> None:
 
 
 def settle(written: Written, owed: list[int], *, now: datetime) -> Edition:
-    """Make an edition current, unless its files are current already or a later change is covered by now."""
+    """Make an edition current, unless its files are current already or a later change is covered by now.
+
+    Inside a transaction: the newest edition and the changes are locked until it ends.
+    """
     newest = Edition.objects.select_for_update().first()
     covered = list(CatalogueChange.objects.select_for_update().filter(pk__in=owed, edition__isnull=True))
     is_late = CatalogueChange.objects.filter(pk__gt=max(owed), edition__isnull=False).exists()

@@ -38,6 +38,8 @@ PURE = {
         "digests",
         "amounts",
         "citation",
+        "folding",
+        "places",
         "stac",
         "stac_schemas",
         "geoparquet",

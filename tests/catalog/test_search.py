@@ -123,6 +123,13 @@ def test_filters_narrow(filters: dict[str, object], count: int) -> None:
     assert len(found_by("", **filters)) == count
 
 
+def test_a_dataset_of_many_years_fits_each_of_them() -> None:
+    many = factories.dataset("ca_many", starts_on=date(2018, 5, 1), ends_on=date(2024, 5, 1))
+    factories.version(many)
+    for year, fits in ((2017, False), (2018, True), (2021, True), (2024, True), (2025, False)):
+        assert bool(found_by("", first_year=year, last_year=year)) is fits, year
+
+
 @pytest.mark.parametrize(
     "query", ["10.5072/x-1", "https://doi.org/10.5072/X-1", "doi:10.5072/x-1", "DOI: 10.5072/x-1"]
 )

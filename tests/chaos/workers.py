@@ -20,6 +20,7 @@ from releases.models import Step
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "CHAOS_MARK"
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")  # a test run that is killed leaves no workers behind
 PATIENCE_S = 100.0
 NO_CLUSTER = "the supervisor has no cluster"
 FAST = {
@@ -84,7 +85,11 @@ class Workers:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "work"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+                [*DIES_WITH_US, sys.executable, "manage.py", "work"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
 
     @property
@@ -141,7 +146,8 @@ class Workers:
         while left := self.alive():
             for pid in left:
                 send(pid, signal.SIGKILL)
-            self.supervisor.poll()
+        if self.process is not None:
+            self.process.wait()
 
     def words(self) -> str:
         """Give the last of what it logged."""

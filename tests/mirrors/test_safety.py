@@ -56,6 +56,39 @@ def test_the_grade_follows_operators_and_countries(operators: int, countries: in
     assert safety_of([version.pk], now=timezone.now())[version.pk].grade == grade
 
 
+def proved_days_ago(days: int, level: int = Check.Level.FULL) -> list[Any]:
+    return [(level, Check.Result.PASSED, days)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("mirror", "state", "checks", "counts"),
+    [
+        ({}, "verified", proved_days_ago(1), True),
+        ({}, "verified", proved_days_ago(1, Check.Level.CHECKSUM), True),
+        ({}, "verified", [*proved_days_ago(1), (Check.Level.SIZE, Check.Result.DAMAGED, 5)], True),
+        ({}, "verified", [*proved_days_ago(5), (Check.Level.SIZE, Check.Result.DAMAGED, 1)], False),
+        ({}, "verified", proved_days_ago(1, Check.Level.SAMPLED), False),
+        ({}, "verified", proved_days_ago(91), False),
+        ({}, "verified", proved_days_ago(-1), False),
+        ({}, "verified", [*proved_days_ago(-1), *proved_days_ago(1)], True),
+        ({}, "verified", [], False),
+        ({}, "damaged", proved_days_ago(1), False),
+        ({"is_enabled": False}, "verified", proved_days_ago(1), False),
+        ({"state": "silent"}, "verified", proved_days_ago(1), False),
+        ({"state": "paused"}, "verified", proved_days_ago(1), False),
+    ],
+)
+def test_only_what_may_be_offered_counts(mirror: dict[str, Any], state: str, checks: list[Any], counts: bool) -> None:  # noqa: FBT001  a row of the table
+    now = timezone.now()
+    version, files = version_with("a")
+    replica = factories.replica(files[0], factories.mirror(**mirror), state)
+    for level, result, days in checks:
+        factories.check(replica, level, result, at=now - timedelta(days=days))
+    assert bool(offers(files, now=now)[files[0].pk].offered) is counts
+    assert safety_of([version.pk], now=now)[version.pk].copies == counts
+
+
 @pytest.mark.django_db
 def test_the_newest_proof_of_whole_copies_is_dated() -> None:
     version, files = version_with("a", "b")

@@ -125,6 +125,13 @@ class Installation:
         rows = json.loads(self.manage("release", "status", "--json"))["releases"]
         return {row["release"].rsplit(" ", 1)[1]: row["state"] for row in rows}
 
+    def withdraw(self, identifier: str, number: str) -> None:
+        """Withdraw a public version as two people do: the author proposes, the reviewer seconds."""
+        reasons = ("--reason-en", "The licence was wrong.", "--reason-fr", "La licence était fausse.")
+        self.manage("release", "withdraw", identifier, number, "--by", "author", *reasons)
+        newest = json.loads(self.manage("release", "decisions", "--json"))["decisions"][0]
+        self.manage("release", "second", str(newest["decision"]), "--by", "reviewer")
+
     def await_demo(self) -> None:
         """Wait until the demonstration has one release public and one in review."""
         wait_until(lambda: "In review: " in self.words(), timeout_s=90, words=self.words())

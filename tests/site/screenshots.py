@@ -110,6 +110,9 @@ def take_all(browser: Browser, site: Installation, folder: Path) -> None:
         take(browser, site, shot, folder)
     for shot in shots(admin_pages(site)):
         take(browser, site, shot, folder, as_person="reviewer")
+    site.withdraw(TILES, "v0.1.0-beta")
+    for shot in shots({"withdrawn": PUBLIC["version-tiles"]}):
+        take(browser, site, shot, folder)
 
 
 def take_readme(browser: Browser, site: Installation, folder: Path) -> None:
@@ -121,8 +124,7 @@ def take_readme(browser: Browser, site: Installation, folder: Path) -> None:
         sign_in(page, "reviewer", site.passwords()["reviewer"])
         page.goto(admin_pages(site)["admin-release"])
         page.get_by_role("button", name="Approve").click()
-        page.get_by_role("list", name="Stages").wait_for()
-        page.get_by_text("Make public").first.wait_for()
+        page.locator(".stage", has_text="Source bundle").get_by_text("Done").wait_for()
         page.screenshot(path=folder / "board-en.png")
 
 

@@ -1,6 +1,5 @@
 """Every public page: axe finds nothing, nothing scrolls sideways, and it reads without script; in both languages."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,10 +41,7 @@ def site(played: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iter
     installation.start()
     installation.manage("release", "approve", PROVINCES, NEW, "--by", "reviewer")
     wait_until(lambda: installation.releases()[NEW] == "published", timeout_s=90, words=installation.words())
-    words = ("--reason-en", "The licence was wrong.", "--reason-fr", "La licence était fausse.")
-    installation.manage("release", "withdraw", PROVINCES, OLD, "--by", "author", *words)
-    found = json.loads(installation.manage("release", "decisions", "--json"))["decisions"]
-    installation.manage("release", "second", str(found[0]["decision"]), "--by", "reviewer")
+    installation.withdraw(PROVINCES, OLD)
     yield installation
     installation.stop()
 
@@ -86,7 +82,6 @@ def test_axe_finds_nothing(opened: Any, language: str, theme: str, width: int) -
     assert found == []
 
 
-@pytest.mark.xfail(strict=False, reason="a page is wider than 320 px with every detail open; not mended yet")
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_nothing_scrolls_sideways_on_the_smallest_screen(opened: Any, language: str) -> None:
     page, found = opened(320), []
@@ -111,7 +106,6 @@ def test_every_page_answers_and_reads_without_script(opened: Any, language: str)
         assert len(page.locator("main").inner_text()) > 60, address
 
 
-@pytest.mark.xfail(strict=False, reason="fails at the French filter in a full run; not understood yet")
 def test_searching_filtering_and_downloading_need_no_script(opened: Any, site: Installation) -> None:
     page = opened(script=False)
     page.goto("/fr/")
@@ -119,7 +113,7 @@ def test_searching_filtering_and_downloading_need_no_script(opened: Any, site: I
     page.get_by_role("button", name="Appliquer").click()
     assert "region=ca-bc" in page.url
     assert page.get_by_role("heading", level=3).count() == 1
-    page.get_by_label("Chercher des jeux de données").fill("orthoimagerie")
+    page.get_by_label("Chercher un jeu de données").fill("orthoimagerie")
     page.get_by_role("button", name="Chercher").click()
     assert "q=orthoimagerie" in page.url
     assert "region=ca-bc" in page.url
@@ -154,7 +148,8 @@ def test_a_whole_digest_is_selected_by_one_click(opened: Any) -> None:
 def test_download_and_safety_fit_the_first_screen_of_a_phone(opened: Any) -> None:
     page = opened(390)
     page.goto(f"/fr/datasets/{TILES}/{OLD}/")
-    box = page.locator(".get-top .btn").bounding_box()
-    assert box is not None
-    assert box["y"] + box["height"] < 850
-    assert box["height"] >= 44
+    button, safety = (page.locator(one).bounding_box() for one in (".get-top .btn", ".safety"))
+    assert button is not None
+    assert button["height"] >= 44
+    assert safety is not None
+    assert safety["y"] + safety["height"] < 850

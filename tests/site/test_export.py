@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -101,7 +102,8 @@ def test_a_slow_older_export_never_replaces_a_newer_edition(published: Release, 
     stale = export.write(tmp_path, now=timezone.now())
     Replica.objects.filter(mirror__slug="second", asset__key="data").update(state=Replica.State.DAMAGED)
     newer = changed("newer")
-    assert export.settle(stale, owed, now=timezone.now()) == newer
+    with transaction.atomic():
+        assert export.settle(stale, owed, now=timezone.now()) == newer
     assert Edition.objects.latest("pk") == newer
 
 

@@ -119,6 +119,9 @@ def test_a_box_says_how_many_it_would_show(client: Client) -> None:
     for address in ("/en/", "/en/?region=ca-qc"):
         words = words_of(client, address)
         assert "British Columbia 2 Quebec 1" in words
+    published("ca-bc_photo", region="ca-bc", package=factories.package("d4c-datapkg-orthoimagery"))
+    words = words_of(client, "/en/?package=d4c-datapkg-orthoimagery&region=ca-bc")
+    assert "Data package Roads 2 Roads 1 Place British Columbia 1 Years" in words
 
 
 def test_what_is_no_year_is_passed_over(client: Client) -> None:

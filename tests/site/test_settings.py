@@ -30,6 +30,8 @@ BAD = [
     ("DFC_EMAIL_FROM", "a@example.org\nBcc: b@example.org", "is no e-mail address"),
     ("DFC_REGISTRATIONS_PER_DAY", "0", "at least 1"),
     ("DFC_LETTER_PAUSE_S", "-1", "not above zero"),
+    ("DFC_CONTACT_EMAIL", "help", "'help' is no e-mail address"),
+    ("DFC_CONTACT_EMAIL", 'help@example.org"', "is no e-mail address"),
     ("DFC_LEASE_S", "soon", "not a number of seconds"),
     ("DFC_LEASE_S", "0", "not above zero"),
     ("DFC_LEASE_S", "inf", "not above zero and finite"),

@@ -78,10 +78,10 @@ def test_findings_are_said_in_plain_words_in_both_languages(published: Release, 
         instead="outline",
         at=timezone.now(),
     )
-    assert "1 finding Warning 3 geometries in outline are not valid. source.parquet" in words_of(
+    assert "1 finding source.parquet Warning 3 geometries in outline are not valid." in words_of(
         client, page_of(published)
     )
-    assert "1 constat Avertissement 3 géométries" in words_of(client, page_of(published, "fr"))
+    assert "1 constat source.parquet Avertissement 3 géométries" in words_of(client, page_of(published, "fr"))
 
 
 def test_a_long_manifest_is_left_to_the_source_bundle(
@@ -234,3 +234,12 @@ def test_ways_fit_the_files() -> None:
     assert keys(geo) == ["curl", "aria2", "duckdb", "geopandas", *whole]
     assert keys(plain) == ["curl", "aria2", "duckdb", *whole]
     assert keys(archive, tiles_url="https://x/t/v1.parquet") == ["curl", "aria2", "tiles", *whole]
+
+
+@pytest.mark.django_db
+def test_help_names_an_address_for_reports_only_where_there_is_one(client: Client, settings: Any) -> None:
+    settings.DFC_CONTACT_EMAIL = ""
+    assert "This installation has no address for reports." in words_of(client, "/en/help/")
+    settings.DFC_CONTACT_EMAIL = "aide@example.org"
+    assert 'href="mailto:aide@example.org"' in source_of(client, "/fr/help/")
+    assert "Écrivez-nous, en français ou en anglais." in words_of(client, "/fr/help/")
