@@ -1,5 +1,6 @@
 """The catalogue in the admin. What is published is read here, never changed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -26,7 +27,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
-class FieldHistoryAdmin(ReadOnlyAdmin):
+class FieldHistoryAdmin(admin.ModelAdmin):
     """Rows whose every change of a field is kept, which the page “History” shows to whoever may see the row."""
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -40,10 +41,14 @@ class FieldHistoryAdmin(ReadOnlyAdmin):
             "title": _("History"),
             "opts": self.opts,
             "row": row,
-            "entries": list(history_of(row)),
+            "entries": history_of(row, self.history_parts(row)),
             **(extra_context or {}),
         }
         return render(request, "admin/catalog/history.html", context)
+
+    def history_parts(self, row: Any) -> Iterable[Any]:  # noqa: ARG002  for those that have some
+        """Give the historical rows of the row's parts, whose history is shown with its own."""
+        return ()
 
 
 @admin.register(DataPackage)
@@ -58,7 +63,7 @@ class DataPackageAdmin(admin.ModelAdmin):
 
 
 @admin.register(Dataset)
-class DatasetAdmin(FieldHistoryAdmin):
+class DatasetAdmin(FieldHistoryAdmin, ReadOnlyAdmin):
     list_display = ["identifier", "title_en", "title_fr", "package", "grade"]
     list_filter = ["package", "grade", "region"]
     list_select_related = ["package"]

@@ -134,11 +134,13 @@ def best_of(assets: "QuerySet[Asset]") -> Asset | None:
 
 
 def fold_texts(dataset: Dataset) -> None:
-    """Bring the columns that `search` reads to what the dataset says; the caller saves it."""
+    """Bring the columns that `search` reads to what the dataset says and was called; the caller saves it."""
+    former = dataset.aliases.values_list("identifier", flat=True) if dataset.pk else ()
     dataset.folded_names = indexed(
         dataset.title_en,
         dataset.title_fr,
         dataset.identifier,
+        *former,
         dataset.keywords_en,
         dataset.keywords_fr,
         *places.names_of(dataset.region, dataset.dguid),

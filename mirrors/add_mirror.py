@@ -1,15 +1,17 @@
 """Add a mirror to the registry, with the policy that sends every dataset to it."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from mirrors.connect import OPENED_KINDS
 from mirrors.errors import MirrorRefusedError
-from mirrors.models import Mirror, Policy
+from mirrors.models import Mirror, MirrorQuerySet, Policy
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
@@ -36,10 +38,9 @@ class MirrorEntry:
 
 def add_mirror(entry: MirrorEntry, *, now: datetime) -> Mirror:
     """Check and write a mirror; raises MirrorRefusedError naming what is wrong with which field."""
-    findings = (slug_finding, kind_finding, place_finding, owner_finding, length_finding, neighbour_finding)
-    for find in findings:
-        if finding := find(entry):
-            raise MirrorRefusedError(f"Mirror {entry.slug!r}: {finding}")
+    found = next(findings_of(entry), None)
+    if found is not None:
+        raise MirrorRefusedError(_("Mirror %(slug)s: %(finding)s") % {"slug": repr(entry.slug), "finding": found[1]})
     with transaction.atomic():
         mirror = Mirror.objects.create(
             slug=entry.slug,
@@ -59,56 +60,92 @@ def add_mirror(entry: MirrorEntry, *, now: datetime) -> Mirror:
     return mirror
 
 
-def slug_finding(entry: MirrorEntry) -> str:
+def findings_of(entry: MirrorEntry, *, besides: Mirror | None = None) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with an entry, as field and sentence; `besides` is the row that it changes."""
+    others = Mirror.objects.exclude(pk=besides.pk) if besides and besides.pk else Mirror.objects.all()
+    yield from slug_findings(entry, others)
+    yield from kind_findings(entry)
+    yield from place_findings(entry)
+    yield from owner_findings(entry)
+    yield from length_findings(entry)
+    yield from neighbour_findings(entry, others)
+
+
+def slug_findings(entry: MirrorEntry, others: MirrorQuerySet) -> Iterator[tuple[str, str]]:
     if not SLUG.fullmatch(entry.slug):
-        return "its short name may have only a-z, 0-9 and hyphens. Write it like storage-01."
-    if Mirror.objects.filter(slug=entry.slug).exists():
-        return "a mirror of that name is registered already. Choose another name."
-    return ""
+        yield "slug", _("its short name may have only a-z, 0-9 and hyphens. Write it like storage-01.")
+    elif others.filter(slug=entry.slug).exists():
+        yield "slug", _("a mirror of that name is registered already. Choose another name.")
 
 
-def kind_finding(entry: MirrorEntry) -> str:
+def kind_findings(entry: MirrorEntry) -> Iterator[tuple[str, str]]:
     if entry.kind not in OPENED_KINDS:
-        return f"this installation cannot open mirrors of kind {entry.kind!r} yet. Use --kind local."
+        yield (
+            "kind",
+            _("this installation cannot open mirrors of kind %(kind)s yet. Use --kind local.")
+            % {"kind": repr(entry.kind)},
+        )
     if entry.tier not in Mirror.Tier.values:
-        return f"{entry.tier!r} is no tier. Use one of {', '.join(Mirror.Tier.values)}."
-    return ""
+        yield (
+            "tier",
+            _("%(tier)s is no tier. Use one of %(tiers)s.")
+            % {"tier": repr(entry.tier), "tiers": ", ".join(Mirror.Tier.values)},
+        )
 
 
-def place_finding(entry: MirrorEntry) -> str:
+def place_findings(entry: MirrorEntry) -> Iterator[tuple[str, str]]:
     if not Path(entry.endpoint).is_absolute() or not Path(entry.endpoint).is_dir():
-        return f"{entry.endpoint!r} is no directory here. Make it, and name it by its absolute path."
+        yield (
+            "endpoint",
+            _("%(folder)s is no directory here. Make it, and name it by its absolute path.")
+            % {"folder": repr(entry.endpoint)},
+        )
     if not WEB_ADDRESS.fullmatch(entry.public_url):
-        return f"{entry.public_url!r} is no web address. Write it like https://mirror.example.org/data."
-    return ""
+        yield (
+            "public_url",
+            _("%(address)s is no web address. Write it like https://mirror.example.org/data.")
+            % {"address": repr(entry.public_url)},
+        )
 
 
-def owner_finding(entry: MirrorEntry) -> str:
+def owner_findings(entry: MirrorEntry) -> Iterator[tuple[str, str]]:
     if not entry.operator.strip():
-        return "it has no operator. Say who runs it; copies are counted by operator."
+        yield "operator", _("it has no operator. Say who runs it; copies are counted by operator.")
     if not COUNTRY.fullmatch(entry.jurisdiction):
-        return f"{entry.jurisdiction!r} is no country code of ISO 3166-1. Write it like CA."
-    return ""
+        yield (
+            "jurisdiction",
+            _("%(country)s is no country code of ISO 3166-1. Write it like CA.")
+            % {"country": repr(entry.jurisdiction)},
+        )
 
 
-def length_finding(entry: MirrorEntry) -> str:
+def length_findings(entry: MirrorEntry) -> Iterator[tuple[str, str]]:
     for name in ("name", "operator", "location", "endpoint", "public_url"):
         most = getattr(Mirror._meta.get_field(name), "max_length", None)  # noqa: SLF001  Django's documented way
         if most is not None and len(getattr(entry, name)) > most:
-            return f"its {name} has more than {most} characters. Shorten it."
+            yield (
+                name,
+                _("its %(name)s has more than %(most)s characters. Shorten it.") % {"name": name, "most": most},
+            )
     if entry.capacity_bytes is not None and entry.capacity_bytes < 0:
-        return f"its capacity of {entry.capacity_bytes} bytes is below nothing. Leave it out if there is no limit."
-    return ""
+        yield (
+            "capacity_bytes",
+            _("its capacity of %(bytes)s bytes is below nothing. Leave it out if there is no limit.")
+            % {"bytes": entry.capacity_bytes},
+        )
 
 
-def neighbour_finding(entry: MirrorEntry) -> str:
+def neighbour_findings(entry: MirrorEntry, others: MirrorQuerySet) -> Iterator[tuple[str, str]]:
     """Refuse a directory that is another mirror's, or inside one: one disk would count as two copies."""
     ours = Path(entry.endpoint).resolve()
-    for mirror in Mirror.objects.filter(kind=Mirror.Kind.LOCAL):
+    for mirror in others.filter(kind=Mirror.Kind.LOCAL):
         theirs = Path(mirror.endpoint).resolve()
         if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
-            return (
-                f"{entry.endpoint!r} and the directory of mirror {mirror.slug!r} lie in each other, so that one copy "
-                "would count as two. Choose a directory of its own."
+            yield (
+                "endpoint",
+                _(
+                    "%(folder)s and the directory of mirror %(mirror)s lie in each other, so that one copy would "
+                    "count as two. Choose a directory of its own."
+                )
+                % {"folder": repr(entry.endpoint), "mirror": repr(mirror.slug)},
             )
-    return ""

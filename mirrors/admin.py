@@ -1,15 +1,20 @@
 """Mirrors in the admin: the registry and policies are edited, evidence is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.db import models
+from django.forms import model_to_dict
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from catalog.admin import ReadOnlyAdmin
+from catalog.admin import FieldHistoryAdmin, ReadOnlyAdmin
 from catalog.errors import StewardshipError
+from mirrors.add_mirror import MirrorEntry, findings_of
 from mirrors.models import (
     Check,
     Deposit,
@@ -29,25 +34,57 @@ from releases.catalogue import request_edition
 OFFERING = {"is_enabled", "public_url"}
 
 
+class MirrorForm(forms.ModelForm):
+    """A mirror as `manage.py mirror add` takes it: the same findings, each at its field."""
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        said = {**model_to_dict(self.instance), **self.cleaned_data}
+        if not self.errors:
+            entry = MirrorEntry(**{one.name: said[one.name] for one in fields(MirrorEntry) if one.name in said})
+            for field, finding in findings_of(entry, besides=self.instance):
+                self.add_error(field if field in self.fields else None, finding)
+        return self.cleaned_data
+
+
+class PolicyForm(forms.ModelForm):
+    """One line of policies. A line that was added counts also with nothing chosen: it means all datasets."""
+
+    def has_changed(self) -> bool:
+        return self.instance.pk is None or super().has_changed()
+
+
 class PolicyInline(admin.TabularInline):
     model = Policy
+    form = PolicyForm
     extra = 0
 
 
 @admin.register(Mirror)
-class MirrorAdmin(admin.ModelAdmin):
+class MirrorAdmin(FieldHistoryAdmin):
+    form = MirrorForm
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     list_display = ["name", "slug", "kind", "operator", "jurisdiction", "tier", "state", "is_enabled"]
     list_filter = ["state", "kind", "tier", "jurisdiction", "is_enabled"]
     search_fields = ["name", "slug", "operator"]
-    readonly_fields = ["state"]
+    exclude = ["added_at"]
     inlines = [PolicyInline]
     actions = ["pause", "resume"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
+        return ["slug", "kind", "state"] if obj else ["state"]
+
+    def history_parts(self, row: Mirror) -> Iterable[Any]:
+        kept: Iterable[Any] = Policy.history.filter(mirror_id=row.pk).select_related("history_user")
+        return kept
+
     def save_model(self, request: HttpRequest, obj: Mirror, form: Any, change: Any) -> None:
         """Keep the row; the catalogue is told when other copies are offered now, or under other addresses."""
+        obj.added_at = obj.added_at or timezone.now()
+        obj.public_url = obj.public_url.rstrip("/")
         super().save_model(request, obj, form, change)
         if OFFERING & set(form.changed_data):
             request_edition(f"{obj.slug}: changed in the registry", now=timezone.now())

@@ -91,6 +91,7 @@ def replace_parts(release: Release, definition: Definition, footprint: bytes, *,
     release.recipe.delete()
     release.outputs.all().delete()
     release.sources.all().delete()
+    release.findings.all().delete()
     version = release.version
     version.items.all().delete()
     Version.objects.filter(pk=version.pk).update(notes_en=definition.notes.en, notes_fr=definition.notes.fr)

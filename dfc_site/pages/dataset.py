@@ -14,6 +14,7 @@ from dfc_site.entries import collection_href
 from dfc_site.entries import latest as latest_of
 from dfc_site.pages.footprint import draw
 from dfc_site.pages.timeline import timeline_of
+from releases.models import MetadataRevision
 
 
 def dataset(request: HttpRequest, identifier: str) -> HttpResponse:
@@ -31,6 +32,7 @@ def dataset(request: HttpRequest, identifier: str) -> HttpResponse:
         "citation": citation_of(found, shown, language),
         "collection_url": collection_href(found, language) if listed else "",
         "providers": found.providers.all(),
+        "revision": MetadataRevision.objects.newest_of(found),
         "section": "datasets",
     }
     return render(request, "pages/dataset.html", context)

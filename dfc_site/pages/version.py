@@ -30,6 +30,7 @@ from mirrors.read import copies_of, mirrors_of_version
 from mirrors.redirect import find_version, open_to_all
 from mirrors.safety import NOTHING, Safety, safety_of
 from mirrors.selection import Ranking
+from releases.models import MetadataRevision
 from swarm.models import Torrent
 from swarm.read import magnet_link, torrents_of
 
@@ -93,6 +94,7 @@ def context_of(found: Version, *, now: datetime) -> dict[str, Any]:
     return {
         "version": found,
         "dataset": found.dataset,
+        "revision": MetadataRevision.objects.newest_of(found.dataset),
         "place": place_name(found.dataset.region, found.dataset.dguid, language),
         "item": item,
         "item_url": item_href(found, language),

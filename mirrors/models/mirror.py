@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 from catalog.models import DataPackage, Dataset
 
@@ -84,6 +85,7 @@ class Mirror(models.Model):
     is_enabled = models.BooleanField(default=True)
     state = models.CharField(max_length=7, choices=State, default=State.ANSWERS, editable=False)
     added_at = models.DateTimeField()
+    history = HistoricalRecords(excluded_fields=["state"], history_change_reason_field=models.TextField(null=True))
     objects = MirrorQuerySet.as_manager()
 
     class Meta:
@@ -192,6 +194,7 @@ class Policy(models.Model):
     package = models.ForeignKey(DataPackage, models.PROTECT, null=True, blank=True, related_name="+")
     dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, blank=True, related_name="+")
     is_required = models.BooleanField(default=True)
+    history = HistoricalRecords(history_change_reason_field=models.TextField(null=True))
 
     class Meta:
         ordering = ["mirror", "pk"]

@@ -28,7 +28,7 @@ from releases.errors import (
     NotEditableError,
     NotSubmittableError,
 )
-from releases.models import Release
+from releases.models import Finding, Release
 from releases.submit import submit_release
 from tests.releases.recipes import (
     GOOD,
@@ -292,6 +292,9 @@ def test_a_dataset_that_is_not_public_yet_is_described_by_its_newest_draft(bench
 def test_an_edit_replaces_the_parts_and_is_written_down(bench: Path, author: Any, reviewer: Any) -> None:
     release = drafted(release_toml(stocked()), author, bench)
     text = renamed(release_toml(stocked(), source=b"four\n")).replace("words.csv", "other.csv")
+    release.findings.create(
+        file="words.txt", is_source=True, code="legacy-name", severity=Finding.Severity.NOTE, at=timezone.now()
+    )
     edit_release(
         release,
         read_definition(text),
@@ -306,6 +309,7 @@ def test_an_edit_replaces_the_parts_and_is_written_down(bench: Path, author: Any
     assert release.sources.get().size_bytes == 5
     noted = release.transitions.get()
     assert (noted.source, noted.to, noted.by, noted.channel) == ("draft", "draft", reviewer, "admin")
+    assert not release.findings.exists(), "what was found in files of before says nothing of these"
 
 
 @pytest.mark.parametrize("provider", ["datacite", "zenodo"])
