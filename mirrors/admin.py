@@ -7,13 +7,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db import models
+from django.db.models import Count, Q
 from django.forms import model_to_dict
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.admin import FieldHistoryAdmin, ReadOnlyAdmin
+from catalog.admin_preview import Preview, Words, is_sure, show
 from catalog.errors import StewardshipError
+from catalog.templatetags.amounts import instant, plain_size, size
 from mirrors.add_mirror import MirrorEntry, findings_of
 from mirrors.models import (
     Check,
@@ -92,19 +95,42 @@ class MirrorAdmin(FieldHistoryAdmin):
     def has_pause_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("mirrors.pause_mirror")
 
-    @admin.action(description=_("Pause at the operator's wish"), permissions=["pause"])
-    def pause(self, request: HttpRequest, queryset: MirrorQuerySet) -> None:
-        for mirror in queryset:
-            self.tried(request, mirror, pause_mirror)
+    @admin.action(description=_("Pause at the operator's wish…"), permissions=["pause"])
+    def pause(self, request: HttpRequest, queryset: MirrorQuerySet) -> HttpResponse | None:
+        return self.after_preview(request, queryset, pause_mirror, ("pause", _("Pause mirrors"), _("Pause")))
 
-    @admin.action(description=_("Bring back from a pause"), permissions=["pause"])
-    def resume(self, request: HttpRequest, queryset: MirrorQuerySet) -> None:
-        for mirror in queryset:
-            self.tried(request, mirror, resume_mirror)
+    @admin.action(description=_("Bring back from a pause…"), permissions=["pause"])
+    def resume(self, request: HttpRequest, queryset: MirrorQuerySet) -> HttpResponse | None:
+        return self.after_preview(
+            request, queryset, resume_mirror, ("resume", _("Bring mirrors back"), _("Bring back"))
+        )
+
+    def after_preview(
+        self,
+        request: HttpRequest,
+        queryset: MirrorQuerySet,
+        act: Callable[..., None],
+        words: tuple[str, Words, Words],
+    ) -> HttpResponse | None:
+        """Show whose copies would no longer be offered, or again; the second POST does it, with each refusal."""
+        if is_sure(request):
+            for mirror in queryset:
+                self.tried(request, mirror, act)
+            return None
+        counted: Any = queryset.annotate(verified=Count("replicas", filter=Q(replicas__state=Replica.State.VERIFIED)))
+        preview = Preview(
+            *words,
+            head=(_("Mirror"), _("State"), _("Verified copies")),
+            rows=[(one.name, one.get_state_display(), one.verified) for one in counted],
+            empty=_("No mirror was chosen."),
+            asks_reason=True,
+        )
+        return show(request, self, queryset, preview)
 
     def tried(self, request: HttpRequest, mirror: Mirror, act: Callable[..., None]) -> None:
+        reason = " ".join(request.POST.get("reason", "").split())
         try:
-            act(mirror, by=request.user, reason="", now=timezone.now())
+            act(mirror, by=request.user, reason=reason, now=timezone.now())
         except StewardshipError as error:
             self.message_user(request, str(error), messages.ERROR)
 
@@ -154,10 +180,14 @@ class ReplicaAdmin(ReadOnlyAdmin):
     def has_verify_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("mirrors.verify_replica")
 
-    @admin.action(description=_("Queue for re-verification"), permissions=["verify"])
-    def reverify(self, request: HttpRequest, queryset: ReplicaQuerySet) -> None:
+    @admin.action(description=_("Queue for re-verification…"), permissions=["verify"])
+    def reverify(self, request: HttpRequest, queryset: ReplicaQuerySet) -> HttpResponse | None:
+        """Show how much would be read; the second POST queues it and reports each refusal."""
+        chosen = queryset.select_related("asset", "mirror")
+        if not is_sure(request):
+            return show(request, self, queryset, preview_of(chosen))
         queued = 0
-        for replica in queryset.select_related("asset", "mirror"):
+        for replica in chosen:
             try:
                 request_recheck(replica, by=request.user, now=timezone.now())
                 queued += 1
@@ -165,6 +195,28 @@ class ReplicaAdmin(ReadOnlyAdmin):
                 self.message_user(request, str(error), messages.ERROR)
         if queued:
             self.message_user(request, _("Queued: %(count)s") % {"count": queued}, messages.SUCCESS)
+        return None
+
+
+def preview_of(chosen: ReplicaQuerySet) -> Preview:
+    whole_bytes = sum(replica.asset.size_bytes for replica in chosen)
+    return Preview(
+        action="reverify",
+        title=_("Read copies again"),
+        button=_("Queue for re-verification"),
+        head=(_("Copy"), _("State"), _("Size"), _("Verified")),
+        rows=[
+            (
+                str(one),
+                one.get_state_display(),
+                size(one.asset.size_bytes),
+                instant(one.verified_at) if one.verified_at else "–",
+            )
+            for one in chosen
+        ],
+        empty=_("No copy was chosen."),
+        figure=_("%(size)s would be read, each copy whole.") % {"size": plain_size(whole_bytes)},
+    )
 
 
 @admin.register(Check)

@@ -5,13 +5,13 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import path
 from django.urls.resolvers import URLPattern
 from django.utils.translation import gettext_lazy as _
 
 from catalog.admin import ReadOnlyAdmin
+from catalog.admin_preview import Preview, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.parts import state
 from releases import admin_decisions as decisions
@@ -148,9 +148,17 @@ class JobAdmin(ReadOnlyAdmin):
     def retry_failed(self, request: HttpRequest, queryset: "QuerySet[Job]") -> HttpResponse | None:
         """Show which steps would be tried again; the second POST does it, and reports each refusal."""
         steps = Step.objects.filter(job__in=queryset.values("pk"), state=Step.State.FAILED).select_related("job")
-        if "sure" not in request.POST:
-            context = pages.context_of(request, title=_("Retry failed steps"), steps=steps, chosen=queryset)
-            return render(request, "admin/releases/retry.html", context)
+        if not is_sure(request):
+            rows = [(f"{step.job.key} · {step.label}", step.error, step.attempts) for step in steps]
+            retry = Preview(
+                action="retry_failed",
+                title=_("Retry failed steps"),
+                button=_("Retry"),
+                head=(_("Step"), _("What was found"), _("Attempts")),
+                rows=rows,
+                empty=_("None of the chosen jobs has a failed step."),
+            )
+            return show(request, self, queryset, retry)
         for step in steps:
             try:
                 steering.retry(step, by=request.user)

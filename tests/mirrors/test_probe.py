@@ -303,6 +303,27 @@ def test_a_paused_mirror_is_left_alone_until_it_is_brought_back(kept: Kept) -> N
         resume_mirror(second, by=by, reason="", now=timezone.now())
 
 
+def test_the_admin_shows_what_a_pause_would_take_away_before_it_does_it(kept: Kept, client: Client) -> None:
+    by = operator()
+    by.is_staff = by.is_superuser = True
+    by.save()
+    client.force_login(by)
+    for act, button, after in (("pause", "Pause", "paused"), ("resume", "Bring back", "answers")):
+        before = state("second")
+        words = {
+            "action": act,
+            "_selected_action": [str(Mirror.objects.get(slug="second").pk)],
+            "reason": "New  disks.",
+        }
+        preview = client.post("/admin/mirrors/mirror/", words).content.decode()
+        assert f'<button class="btn btn--main" type="submit">{button}</button>' in preview
+        assert '<td role="cell" data-l="Verified copies">1</td>' in preview
+        assert state("second") == before
+        client.post("/admin/mirrors/mirror/", words | {"sure": "1"})
+        assert state("second") == after
+        assert MirrorTransition.objects.latest("pk").why == "New disks."
+
+
 def test_a_stranger_pauses_nothing(kept: Kept) -> None:
     stranger = get_user_model().objects.create_user("stranger")
     for act in (pause_mirror, resume_mirror):

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.models import Asset, Version
+from catalog.templatetags.amounts import plain_size
 from mirrors.errors import MirrorUnavailableError, NotQueueableError
 from mirrors.models import Check, Incident, Mirror, Replica
 from mirrors.recheck import due_copies, queue_due, request_recheck, start_recheck
@@ -169,21 +170,25 @@ def test_without_the_permission_nothing_is_queued(kept: Kept, client: Client) ->
         request_recheck(kept.copies["second"], by=stranger, now=timezone.now())
     client.force_login(stranger)
     assert "Queue for re-verification" not in client.get(reverse(LIST)).content.decode()
-    choose(client, kept)
+    choose(client, kept, sure="1")
     assert not Job.objects.exists()
 
 
-def choose(client: Client, kept: Kept) -> str:
+def choose(client: Client, kept: Kept, **more: str) -> str:
     """Choose both copies and the action, as the admin's list does; gives the page that follows."""
     chosen = [copy.pk for copy in kept.copies.values()]
-    answer = client.post(reverse(LIST), {"action": "reverify", "_selected_action": chosen}, follow=True)
-    return answer.content.decode()
+    words = {"action": "reverify", "_selected_action": chosen, **more}
+    return client.post(reverse(LIST), words, follow=True).content.decode()
 
 
 def test_the_admin_queues_what_was_chosen_and_reports_each_refusal(kept: Kept, client: Client) -> None:
     client.force_login(curator())
     start_recheck(kept.copies["second"], now=timezone.now())
-    page = choose(client, kept)
+    preview = choose(client, kept)
+    assert "geojson · Second" in preview
+    assert f"{plain_size(sum(one.asset.size_bytes for one in kept.copies.values()))} would be read" in preview
+    assert Job.objects.filter(pipeline="recheck-copy").count() == 1
+    page = choose(client, kept, sure="1")
     assert "geojson · Second: it is queued already" in page
     assert "Queued: 1" in page
     assert Job.objects.filter(pipeline="recheck-copy").count() == 2
