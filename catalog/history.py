@@ -25,7 +25,7 @@ class FieldChange:
 class HistoryEntry:
     """One save or removal: `kind` is `+`, `~` or `-`, `about` names a part of the row, empty for the row itself.
 
-    Only a save that changed something has changes. No `by` means that no person's hand was in it.
+    Only a save that changed something has changes. No `by` means that no curator's hand was in it.
     """
 
     at: datetime
@@ -51,16 +51,28 @@ def history_of(row: Any, parts: Iterable[Any] = ()) -> list[HistoryEntry]:
 
 
 def entries_of(kept: Iterable[Any], *, is_part: bool = False) -> Iterator[HistoryEntry]:
-    """Give the entries of one row from its historical rows, the newest first."""
+    """Give the entries of one row from its historical rows, the newest first, without saves that changed nothing."""
     newest_first = sorted(kept, key=lambda one: (one.history_date, one.history_id), reverse=True)
     for one, before in zip(newest_first, [*newest_first[1:], None], strict=True):
         about = str(one.history_object) if is_part else ""
-        changes = changes_between(one, before) if before is not None and one.history_type == "~" else ()
-        reason = one.history_change_reason or ""
-        yield HistoryEntry(one.history_date, one.history_user, one.history_type, about, reason, changes)
+        is_change = before is not None and one.history_type == "~"
+        changes = changes_between(one, before) if is_change else ()
+        if changes or not is_change:
+            reason = one.history_change_reason or ""
+            yield HistoryEntry(one.history_date, one.history_user, one.history_type, about, reason, changes)
 
 
 def changes_between(one: Any, before: Any) -> tuple[FieldChange, ...]:
+    """Give what differs; a relation to many is shown as the names of what it holds."""
     delta = one.diff_against(before, foreign_keys_are_objs=True)
-    titles = {field.name: str(field.verbose_name) for field in one.tracked_fields}
-    return tuple(FieldChange(titles[change.field], change.old, change.new) for change in delta.changes)
+    fields = [(change, one.instance_type._meta.get_field(change.field)) for change in delta.changes]  # noqa: SLF001  Django's documented way
+    return tuple(
+        FieldChange(str(field.verbose_name), shown(field, change.old), shown(field, change.new))
+        for change, field in fields
+    )
+
+
+def shown(field: Any, value: Any) -> Any:
+    if not field.many_to_many:
+        return value
+    return ", ".join(sorted(str(row[field.m2m_reverse_field_name()]) for row in value))

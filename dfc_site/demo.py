@@ -79,20 +79,20 @@ def ensure_mirrors() -> None:
         ("second", "Second directory / Second répertoire", settings.DFC_DATA_DIR / "mirrors" / "second"),
     )
     for slug, name, directory in places:
-        mirror, _ = Mirror.objects.update_or_create(
-            slug=slug,
-            defaults={"endpoint": str(made(directory)), "public_url": f"{settings.DFC_MIRROR_URL}/{slug}"},
-            create_defaults={
-                "name": name,
-                "kind": Mirror.Kind.LOCAL,
-                "operator": "Data for Canada (demo)",
-                "jurisdiction": "CA",
-                "tier": Mirror.Tier.PRIMARY if slug == "origin" else Mirror.Tier.COMMUNITY,
-                "endpoint": str(directory),
-                "public_url": f"{settings.DFC_MIRROR_URL}/{slug}",
-                "added_at": timezone.now(),
-            },
-        )
+        where = {"endpoint": str(made(directory)), "public_url": f"{settings.DFC_MIRROR_URL}/{slug}"}
+        what = {
+            "name": name,
+            "kind": Mirror.Kind.LOCAL,
+            "operator": "Data for Canada (demo)",
+            "jurisdiction": "CA",
+            "tier": Mirror.Tier.PRIMARY if slug == "origin" else Mirror.Tier.COMMUNITY,
+            "added_at": timezone.now(),
+        }
+        mirror, _ = Mirror.objects.get_or_create(slug=slug, defaults=what | where)
+        if {name: getattr(mirror, name) for name in where} != where:
+            Mirror.objects.update_or_create(
+                slug=slug, defaults=where
+            )  # another folder or port than at the last start
         Policy.objects.get_or_create(mirror=mirror, package=None, dataset=None)
 
 

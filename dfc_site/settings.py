@@ -174,6 +174,10 @@ DFC_STALL_S = read_seconds("DFC_STALL_S", 60)
 DFC_ATTEMPTS = read_int("DFC_ATTEMPTS", 5, at_least=1)
 DFC_WORKERS = read_int("DFC_WORKERS", 2, at_least=1)
 
+# What one execution of a recipe may use at most.
+DFC_BUILD_WALL_S = read_seconds("DFC_BUILD_WALL_S", 3600)
+DFC_BUILD_MEMORY_MIB = read_int("DFC_BUILD_MEMORY_MIB", 4096, at_least=64)
+
 # Mirrors: the age at which a proof no longer lets its copy be offered; the age at which the copy is read again, how
 # much one run reads, how often a run begins; how often a mirror is probed.
 DFC_REPLICA_AGE_DAYS = read_int("DFC_REPLICA_AGE_DAYS", 90, at_least=1)
@@ -293,6 +297,7 @@ LOCALE_PATHS = [ROOT / "dfc_site" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "dfc_site.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DFC_DATA_DIR / "static"

@@ -8,7 +8,7 @@ from django.urls import path
 from django.urls.resolvers import URLPattern
 from django.utils.translation import gettext_lazy as _
 
-from catalog.admin import ReadOnlyAdmin
+from catalog.admin import FieldHistoryAdmin, ReadOnlyAdmin
 from catalog.templatetags.amounts import size
 from catalog.templatetags.parts import badge
 from swarm import admin_pages as pages
@@ -24,7 +24,7 @@ class TorrentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Node)
-class NodeAdmin(ReadOnlyAdmin):
+class NodeAdmin(FieldHistoryAdmin, ReadOnlyAdmin):
     list_display = ["public_id", "display_name", "state_badge", "operator_kind", "place", "registered_at"]
     list_filter = ["state", "operator_kind", "region", "is_listed"]
     search_fields = ["public_id", "display_name"]

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
+from catalog.history import sign
 from catalog.models import DataPackage
 from swarm.enroll import Offer
 from swarm.errors import NodeStateError, TokenTakenError
@@ -49,10 +50,14 @@ def token_digest(token: str) -> str:
 
 def change_offer(node: Node, offer: Offer, packages: Sequence[DataPackage]) -> None:
     """Replace what the owner gives; raises NodeStateError for a node that has ended."""
-    refuse_state(node, set(Node.State) - ENDED, _("nothing can be changed any more"))
     with transaction.atomic():
-        Node.objects.filter(pk=node.pk).exclude(state__in=ENDED).update(**asdict(offer))
-        node.packages.set(packages)
+        kept = Node.objects.select_for_update().get(pk=node.pk)
+        refuse_state(kept, set(Node.State) - ENDED, _("nothing can be changed any more"))
+        for name, value in asdict(offer).items():
+            setattr(kept, name, value)
+        sign(kept, by=None, reason="By its owner")
+        kept.save(update_fields=list(asdict(offer)))
+        kept.packages.set(packages)
     node.refresh_from_db()
 
 

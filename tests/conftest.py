@@ -13,6 +13,7 @@ from django.utils import translation
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
 REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos"}
+TAKE_LONG = ("chaos", "browser")
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 
 
@@ -23,11 +24,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database, so that it can be run again on the other one."""
+    """Mark what touches the database, so that it can be run again on the other one; what takes long comes first."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & DATABASE_FIXTURES or item.get_closest_marker("django_db"):
             item.add_marker("database")
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in TAKE_LONG))
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +57,12 @@ def english() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
-    """In CI a skipped real-server test is a failure: there everything can be installed."""
+    """In CI a skipped real-server test is a failure: there everything can be installed.
+
+    Captured words are made fit for the wire between processes: some tests write what no encoding holds.
+    """
     report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
         named = REAL_SERVERS & {mark.name for mark in item.iter_markers()}
         if named:

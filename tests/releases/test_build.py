@@ -1,6 +1,5 @@
 """A release is built twice from what was locked; a build that fails gives the draft back with its finding."""
 
-import dataclasses
 import json
 import re
 import threading
@@ -127,11 +126,13 @@ def test_the_same_draft_can_be_built_again(bench: Path, author: Any) -> None:
     assert Manifest.objects.count() == 1
 
 
-def test_a_recipe_that_takes_too_long_is_stopped(bench: Path, author: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "LIMITS", dataclasses.replace(build.LIMITS, wall_s=0.5))
+def test_a_recipe_that_takes_too_long_is_stopped(bench: Path, author: Any, settings: Any) -> None:
+    settings.DFC_BUILD_WALL_S = 0.5
     release = built(drafted(release_toml(recipe("time.sleep(600)")), author, bench), author)
     assert release.state == Release.State.DRAFT
-    assert "ran longer than it may and was stopped" in release.builds.first().finding  # type: ignore[union-attr]
+    finding = release.builds.first().finding  # type: ignore[union-attr]
+    assert "ran longer than 0.5 s and was stopped" in finding
+    assert "raise DFC_BUILD_WALL_S" in finding
 
 
 def test_its_log_is_kept_to_the_end_whatever_it_prints(bench: Path, author: Any) -> None:

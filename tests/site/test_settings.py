@@ -35,6 +35,8 @@ BAD = [
     ("DFC_LEASE_S", "soon", "not a number of seconds"),
     ("DFC_LEASE_S", "0", "not above zero"),
     ("DFC_LEASE_S", "inf", "not above zero and finite"),
+    ("DFC_BUILD_WALL_S", "0", "not above zero"),
+    ("DFC_BUILD_MEMORY_MIB", "1", "at least 64"),
     ("DFC_RECHECK_DAYS", "90", "90 is not below DFC_REPLICA_AGE_DAYS"),
     ("DFC_RECHECK_GIB", "0", "at least 1"),
     ("DFC_PROBE_EVERY_S", "0", "not above zero"),

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from catalog.history import history_of
 from dfc_site.schedules import RECURRING
 from releases.jobs import engine
 from swarm.decide import decide
@@ -140,7 +141,23 @@ def lived(work: Callable[[], int], settings: Any) -> Node:
     work()
     owned.refresh_from_db()
     make_token(owned, number=0, now=NOW)
+    change_offer(owned, replace(OFFER, display_name=f"{name} II", quota_bytes=OFFER.quota_bytes * 2), [])
     return owned
+
+
+def test_each_change_of_an_offer_is_kept_by_field_without_anything_private(
+    work: Callable[[], int], settings: Any
+) -> None:
+    owned = lived(work, settings)
+    change_offer(owned, replace(OFFER, quota_bytes=OFFER.quota_bytes * 2), [package("d4c-datapkg-orthoimagery")])
+    wishes, limits, made = history_of(owned)
+    assert [(one.field, one.before, one.after) for one in wishes.changes] == [("data packages", "", "Roads")]
+    assert ("storage", OFFER.quota_bytes, OFFER.quota_bytes * 2) in [
+        (one.field, one.before, one.after) for one in limits.changes
+    ]
+    assert (limits.reason, limits.by, made.kind) == ("By its owner", None, "+")
+    rows = " ".join(str(row) for row in Node.history.values())
+    assert not [words for words in PRIVATE if words in rows]
 
 
 def test_erasing_really_erases_and_history_stays_true(work: Callable[[], int], settings: Any) -> None:
