@@ -103,7 +103,7 @@ class AssetAdmin(ReadOnlyAdmin):
 
 @admin.register(Edition)
 class EditionAdmin(ReadOnlyAdmin):
-    list_display = ["folder", "versions", "size_bytes", "made_at"]
+    list_display = ["__str__", "versions", "size_bytes", "made_at"]
     search_fields = ["manifest_sha256"]
     date_hierarchy = "made_at"
 

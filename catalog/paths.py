@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from catalog.errors import PersonMustActError
+from catalog.sentences import Sentence
+from catalog.sentences import sentence as _
 
 PATH_LENGTH = 255
 SEGMENT_LENGTH = 120
@@ -55,54 +57,65 @@ def check_paths(paths: Iterable[str]) -> tuple[str, ...]:
             raise _collision(path, files[path.casefold()])
         files[path.casefold()] = path
     for key in sorted(files.keys() & folders.keys()):
-        raise _refusal(files[key], "folder", "it is a file here and a folder in another path", "rename one")
+        raise _refusal(files[key], "folder", _("it is a file here and a folder in another path; rename one"))
     return checked
 
 
-def _path_finding(path: str) -> tuple[str, str, str] | None:
+def _path_finding(path: str) -> tuple[str, Sentence] | None:
     if not path:
-        return "empty", "it is empty", "name a file"
+        return "empty", _("it is empty; name a file")
     if len(path) > PATH_LENGTH:
-        return "too-long", f"it has more than {PATH_LENGTH} characters", "shorten it"
+        return "too-long", _("it has more than %(most)s characters; shorten it", most=PATH_LENGTH)
     if "\\" in path:
-        return "backslash", "it has a backslash", "separate folders with /"
+        return "backslash", _("it has a backslash; separate folders with /")
     if path.startswith("/") or _DRIVE.match(path):
-        return "absolute", "it is absolute", "write it from the root of the version"
+        return "absolute", _("it is absolute; write it from the root of the version")
     return None
 
 
-def _segment_findings(segment: str) -> Iterator[tuple[str, str, str]]:
+def _segment_findings(segment: str) -> Iterator[tuple[str, Sentence]]:
     if not segment:
-        yield "empty-segment", "it has an empty folder or file name", "use single slashes, none at the end"
+        yield "empty-segment", _("it has an empty folder or file name; use single slashes, none at the end")
     if segment in {".", ".."}:
-        yield "dots", f"it has the segment `{segment}`", "write the plain path"
+        yield "dots", _("it has the segment `%(segment)s`; write the plain path", segment=segment)
     if not _SEGMENT.fullmatch(segment):
-        yield "character", f"{segment[:40]!a} has another character", "use A-Z a-z 0-9 . _ - only"
+        yield (
+            "character",
+            _("%(segment)s has another character; use A-Z a-z 0-9 . _ - only", segment=ascii(segment[:40])),
+        )
     if segment.startswith((".", "-")) or segment.endswith("."):
-        yield "edge", f"`{segment[:40]}` begins with . or -, or ends with .", "rename it"
+        yield "edge", _("`%(segment)s` begins with . or -, or ends with .; rename it", segment=segment[:40])
     if len(segment) > SEGMENT_LENGTH:
-        yield "too-long", f"a name in it has more than {SEGMENT_LENGTH} characters", "shorten it"
+        yield "too-long", _("a name in it has more than %(most)s characters; shorten it", most=SEGMENT_LENGTH)
     if is_device_name(segment):
-        yield "device", f"Windows keeps the name `{segment}` for a device", "rename it"
+        yield "device", _("Windows keeps the name `%(segment)s` for a device; rename it", segment=segment)
 
 
-def _name_finding(name: str) -> tuple[str, str, str] | None:
+def _name_finding(name: str) -> tuple[str, Sentence] | None:
     for suffix in RESERVED_SUFFIXES:
         if name.lower().endswith(suffix):
-            return "suffix", f"names in `{suffix}` are made by the resolver", "leave it out or rename it"
+            return "suffix", _(
+                "names in `%(suffix)s` are made by the resolver; leave it out or rename it", suffix=suffix
+            )
     if name.lower() == CHECKSUM_LIST.lower():
-        return "checksum-list", f"`{CHECKSUM_LIST}` is the list that we write ourselves", "leave it out or rename it"
+        return "checksum-list", _(
+            "`%(name)s` is the list that we write ourselves; leave it out or rename it", name=CHECKSUM_LIST
+        )
     return None
 
 
-def _refusal(path: str, code: str, finding: str, remedy: str) -> PathError:
-    return PathError(f"Path {path[:PATH_LENGTH]!a}: {finding}; {remedy}.", path=path, code=code)
+def _refusal(path: str, code: str, finding: Sentence) -> PathError:
+    return PathError(
+        _("Path %(path)s: %(finding)s.", path=ascii(path[:PATH_LENGTH]), finding=finding), path=path, code=code
+    )
 
 
 def _collision(path: str, other: str) -> PathError:
     if path == other:
-        return _refusal(path, "duplicate", "it is listed twice", "list it once")
-    return _refusal(path, "case", f"it differs from {other!a} in case only", "rename one of the two")
+        return _refusal(path, "duplicate", _("it is listed twice; list it once"))
+    return _refusal(
+        path, "case", _("it differs from %(other)s in case only; rename one of the two", other=ascii(other))
+    )
 
 
 def _note_folders(path: str, folders: dict[str, str]) -> None:

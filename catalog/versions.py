@@ -11,17 +11,21 @@ from dataclasses import dataclass
 import semver
 
 from catalog.errors import PersonMustActError
+from catalog.sentences import Sentence
+from catalog.sentences import sentence as _
 
 NUMBER_DIGITS = 9
 PRERELEASE_LENGTH = 40
 TEXT_LENGTH = 80
-EXAMPLE = "Write three numbers and, if it is not stable, a word: v1.2.0 or v0.1.0-beta."
+EXAMPLE = _("Write three numbers and, if it is not stable, a word: v1.2.0 or v0.1.0-beta.")
 
 _CHARACTERS = re.compile(r"[0-9A-Za-z.-]+")
 
 
 class VersionNumberError(PersonMustActError):
     """A text is not a version number of ours; `text` and `code` say which and why."""
+
+    message: Sentence
 
 
 @dataclass(frozen=True)
@@ -85,28 +89,30 @@ def _checked(number: str, *, shown: str | None = None) -> semver.Version:
     try:
         return semver.Version.parse(number)
     except ValueError as error:
-        raise _refusal(text, "shape", "this is not a SemVer number (leading zeros are none either)") from error
+        raise _refusal(text, "shape", _("this is not a SemVer number (leading zeros are none either)")) from error
 
 
-def _finding(number: str) -> tuple[str, str] | None:
+def _finding(number: str) -> tuple[str, Sentence] | None:
     """Say what SemVer allows and we do not, before a parser sees a text of any length."""
-    core, _, prerelease = number.partition("-")
+    core, _dash, prerelease = number.partition("-")
     if number.lower() == "latest":
-        return "latest", "`latest` is an address that moves, not a version"
+        return "latest", _("`latest` is an address that moves, not a version")
     if "+" in number:
-        return "build-metadata", "build metadata (`+…`) has no precedence and is not used here"
+        return "build-metadata", _("build metadata (`+…`) has no precedence and is not used here")
     if not _CHARACTERS.fullmatch(number):
-        return "character", "only ASCII letters, digits, dots and hyphens are used"
+        return "character", _("only ASCII letters, digits, dots and hyphens are used")
     if len(prerelease) > PRERELEASE_LENGTH or len(number) > TEXT_LENGTH:
-        return "too-long", f"it is too long; a pre-release has up to {PRERELEASE_LENGTH} characters"
+        return "too-long", _("it is too long; a pre-release has up to %(most)s characters", most=PRERELEASE_LENGTH)
     if any(part.isdigit() and len(part) > NUMBER_DIGITS for part in [*core.split("."), *prerelease.split(".")]):
-        return "too-large", f"a number has more than {NUMBER_DIGITS} digits"
+        return "too-large", _("a number has more than %(most)s digits", most=NUMBER_DIGITS)
     return None
 
 
-def _refusal(text: str, code: str, finding: str) -> VersionNumberError:
-    shown = text[:TEXT_LENGTH]
-    return VersionNumberError(f"Version {shown!a}: {finding}. {EXAMPLE}", text=text, code=code)
+def _refusal(text: str, code: str, finding: Sentence) -> VersionNumberError:
+    words = _(
+        "Version %(text)s: %(finding)s. %(example)s", text=ascii(text[:TEXT_LENGTH]), finding=finding, example=EXAMPLE
+    )
+    return VersionNumberError(words, text=text, code=code)
 
 
 def _number_key(digits: str) -> str:

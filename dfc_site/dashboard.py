@@ -29,7 +29,10 @@ ENDED = (Step.State.DONE, Step.State.SKIPPED)
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to do. `kind` is bad, warn or idle; `label` names it, `what` the thing, `finding` what was found."""
+    """One thing to do. `kind` is bad, warn or idle; `label` names it, `what` the thing, `finding` what was found.
+
+    `language` is that of a finding as it was stored; empty where it is said in the language of the page.
+    """
 
     kind: str
     label: Words
@@ -38,6 +41,7 @@ class Task:
     since: datetime
     verb: Words
     href: str
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def incidents(_user: Any, _now: datetime) -> Iterator[Task]:
             one.found_at,
             _("Open"),
             reverse("admin:mirrors_incident_change", args=[one.pk]),
+            "en" if one.finding else "",
         )
 
 
@@ -95,7 +100,8 @@ def failed_steps(_user: Any, _now: datetime) -> Iterator[Task]:
     for step in failed.select_related("job").order_by("ended_at")[:AT_MOST]:
         since = step.ended_at or step.due_at
         what = f"{step.job.key}: {step.label}"
-        yield Task("bad", _("Step failed"), what, step.error[:300], since, _("Open board"), board_href(step.job))
+        href = board_href(step.job)
+        yield Task("bad", _("Step failed"), what, step.error[:300], since, _("Open board"), href, "en")
 
 
 def reviews(user: Any, _now: datetime) -> Iterator[Task]:
@@ -135,6 +141,7 @@ def failed_builds(user: Any, _now: datetime) -> Iterator[Task]:
                 newest.ended_at or newest.started_at,
                 _("Edit"),
                 reverse("admin:releases_release_change", args=[release.pk]),
+                "en",
             )
 
 

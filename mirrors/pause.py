@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from mirrors.errors import NotPausableError
 from mirrors.models import Mirror, MirrorMove
@@ -32,7 +33,9 @@ def resume_mirror(mirror: Mirror, *, by: Any, reason: str, now: datetime) -> Non
 def require_permission(by: Any) -> None:
     if not by.has_perm("mirrors.pause_mirror"):
         raise NotAllowedError(
-            f"{by}: may not pause mirrors. Ask an administrator for the permission “pause_mirror”.", person=str(by)
+            _("%(person)s: may not pause mirrors. Ask an administrator for the permission “%(needed)s”.")
+            % {"person": by, "needed": "pause_mirror"},
+            person=str(by),
         )
 
 
@@ -41,7 +44,8 @@ def change(mirror: Mirror, move: MirrorMove) -> None:
     with transaction.atomic():
         if move.source == move.to or not Mirror.objects.move(mirror.pk, move):
             raise NotPausableError(
-                f"{mirror}: its state is “{mirror.get_state_display()}”, which leaves nothing to do. Look again."
+                _("%(mirror)s: its state is “%(state)s”, which leaves nothing to do. Look again.")
+                % {"mirror": mirror, "state": mirror.get_state_display()}
             )
         request_edition(f"{mirror.slug}: {move.to}", now=move.at)
     mirror.refresh_from_db()

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from mirrors.connect import OPENED_KINDS, connect
 from mirrors.errors import MirrorUnavailableError, NotQueueableError
@@ -105,14 +106,18 @@ def request_recheck(replica: Replica, *, by: Any, now: datetime) -> None:
     """
     if not by.has_perm("mirrors.verify_replica"):
         raise NotAllowedError(
-            f"{by}: may not queue copies. Ask an administrator for the permission “verify_replica”.", person=str(by)
+            _("%(person)s: may not queue copies. Ask an administrator for the permission “%(needed)s”.")
+            % {"person": by, "needed": "verify_replica"},
+            person=str(by),
         )
     if replica.state == Replica.State.PENDING:
-        raise NotQueueableError(f"{replica}: nothing is stored there yet. Wait for its deposit.")
+        raise NotQueueableError(_("%(copy)s: nothing is stored there yet. Wait for its deposit.") % {"copy": replica})
     if not Mirror.objects.in_service().filter(pk=replica.mirror_id).exists():
-        raise NotQueueableError(f"{replica}: the mirror is out of service. Bring it back first.")
+        raise NotQueueableError(_("%(copy)s: the mirror is out of service. Bring it back first.") % {"copy": replica})
     if not start_recheck(replica, now=now):
-        raise NotQueueableError(f"{replica}: it is queued already. Its check appears in the history.")
+        raise NotQueueableError(
+            _("%(copy)s: it is queued already. Its check appears in the history.") % {"copy": replica}
+        )
 
 
 def start_recheck(replica: Replica, *, now: datetime) -> bool:

@@ -16,12 +16,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from catalog.errors import StewardshipError
+from catalog.say import say
 from catalog.storage.connect import own_storage
 from releases.approve import approve_release, makers
 from releases.build import request_build
 from releases.definition import read_definition
 from releases.draft import draft_release
-from releases.edit import edit_release
+from releases.edit import OUR_REASONS, edit_release
+from releases.errors import DefinitionError
 from releases.forms import DefinitionForm
 from releases.jobs import steering
 from releases.jobs.board import board
@@ -62,8 +64,8 @@ def board_of(release: Release) -> str:
 
 def lines_of(error: StewardshipError) -> list[str]:
     """Give an error as the lines of a summary: every finding where there are several."""
-    findings = error.facts.get("findings")
-    return [str(one) for one in findings] if isinstance(findings, tuple) else [str(error)]
+    findings = error.facts.get("findings") if isinstance(error, DefinitionError) else None
+    return [say(one) for one in findings] if isinstance(findings, tuple) else [say(error)]
 
 
 def draft(request: HttpRequest) -> HttpResponse:
@@ -89,7 +91,7 @@ def renew(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         initial = "" if request.method == "POST" else renewed_definition(release, request.GET.get("number", ""))
     except StewardshipError as error:
-        messages.error(request, str(error))
+        messages.error(request, say(error))
         return HttpResponseRedirect(page_of(release))
     version = f"{release.version.dataset.title}, {release.version.shown}"
     extra = {"title": _("New version from %(version)s") % {"version": version}, "origin": release}
@@ -212,13 +214,17 @@ def outputs_of(release: Release, builds: list[Build]) -> list[tuple[DeclaredOutp
 
 
 def history_of(release: Release) -> list[dict[str, Any]]:
-    """Give each state that the release came to, the newest first: its title, when, by whom and through which door."""
+    """Give each state that the release came to, the newest first: its title, when, by whom and through which door.
+
+    `is_ours` says that the reason is a sentence of ours, stored in English, and not a person's own words.
+    """
     moves = [
         {
             "title": Release.State(one.to).label,
             "at": one.at,
             "who": ", ".join(str(part) for part in (one.by, one.get_channel_display()) if part),
             "reason": one.reason,
+            "is_ours": one.channel == Transition.Channel.ENGINE or one.reason in OUR_REASONS,
         }
         for one in release.transitions.select_related("by").order_by("-at", "-pk")
     ]
@@ -259,7 +265,7 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             approve_release(release, seen_digest=request.POST.get("seen_digest", ""), reason=reason, **words)
     except StewardshipError as error:
-        messages.error(request, str(error))
+        messages.error(request, say(error))
         return HttpResponseRedirect(page_of(release))
     is_working = release.state in {Release.State.BUILDING, Release.State.PUBLISHING}
     return HttpResponseRedirect(board_of(release) if is_working else page_of(release))
@@ -319,7 +325,7 @@ def steer(request: HttpRequest, pk: int) -> HttpResponse:
         require_permission(request.user, "steer")
         push(request, wanted)
     except StewardshipError as error:
-        messages.error(request, str(error))
+        messages.error(request, say(error))
     return HttpResponseRedirect(board_of(release))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from releases.errors import NotApprovableError
 from releases.jobs import engine
@@ -35,14 +36,18 @@ def approve_release(
             if approvals(release) >= settings.DFC_APPROVERS:
                 start_publication(release, by=by, channel=channel, reason=reason, now=now)
     except IntegrityError as error:
-        raise NotApprovableError(f"{release}: {by} has approved it already. Another reviewer has to.") from error
+        raise NotApprovableError(
+            _("%(release)s: %(person)s has approved it already. Another reviewer has to.")
+            % {"release": release, "person": by}
+        ) from error
     release.refresh_from_db()
 
 
 def refuse_state(release: Release) -> None:
     if release.state != Release.State.IN_REVIEW:
         raise NotApprovableError(
-            f"{release}: it is {release.get_state_display().lower()}, not in review. Submit it for review first."
+            _("%(release)s: it is %(state)s, not in review. Submit it for review first.")
+            % {"release": release, "state": release.get_state_display().lower()}
         )
 
 
@@ -52,7 +57,9 @@ def refuse_person(release: Release, by: Any) -> None:
         return
     if by.pk in makers(release):
         raise NotApprovableError(
-            f"{release}: {by} wrote, built or submitted it. A second person has to approve it.", person=str(by)
+            _("%(release)s: %(person)s wrote, built or submitted it. A second person has to approve it.")
+            % {"release": release, "person": by},
+            person=str(by),
         )
 
 
@@ -65,7 +72,8 @@ def makers(release: Release) -> set[int | None]:
 def refuse_other_digest(release: Release, seen_digest: str) -> None:
     if not (seen_digest == release.reviewed_digest == reviewed_digest(release)):
         raise NotApprovableError(
-            f"{release}: what is there now is not what was reviewed. Load the page again and review the change."
+            _("%(release)s: what is there now is not what was reviewed. Load the page again and review the change.")
+            % {"release": release}
         )
 
 
@@ -79,6 +87,8 @@ def start_publication(release: Release, *, by: Any, channel: str, reason: str, n
         release.pk, Move("in_review", "approved", by, now, channel, reason), approved_at=now
     )
     if not approved or not Release.objects.move(release.pk, Move("approved", "publishing", None, now, "engine")):
-        raise NotApprovableError(f"{release}: somebody moved it just now. Load the page again and look.")
+        raise NotApprovableError(
+            _("%(release)s: somebody moved it just now. Load the page again and look.") % {"release": release}
+        )
     version = release.version
     engine.start(f"publish:{version.dataset.identifier}:{version.number}", "publish", release.pk, now=now)

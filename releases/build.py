@@ -1,6 +1,7 @@
 """Build a release twice from its locked manifest and compare."""
 
 import hashlib
+import math
 import shutil
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from catalog.digests import digest_file
 from catalog.models import Dataset
@@ -19,7 +21,7 @@ from catalog.storage.connect import own_storage
 from releases import environments, manifest, repositories
 from releases.draft import item_id_of
 from releases.errors import BuildFailedError, NotBuildableError, RepositoryError
-from releases.executors.base import Execution, Limits, Task
+from releases.executors.base import MEBI, Execution, Limits, Task
 from releases.executors.local import local_executor
 from releases.jobs import engine
 from releases.jobs.context import StepContext
@@ -31,7 +33,6 @@ from releases.states import Move
 ROUNDS = (1, 2)
 LOG_BYTES = 200 * 1024
 BLOCK_BYTES = 1 << 20
-LIMITS = Limits()
 
 
 def request_build(release: Release, *, by: Any, channel: str, now: datetime) -> Job:
@@ -48,8 +49,10 @@ def request_build(release: Release, *, by: Any, channel: str, now: datetime) -> 
     with transaction.atomic():
         refuse_former_name(release)
         if not Release.objects.move(release.pk, Move("draft", "building", by, now, channel)):
-            raise NotBuildableError(f"{release}: somebody moved it just now. Load the page again and look.")
-        row, _ = Manifest.objects.get_or_create(
+            raise NotBuildableError(
+                _("%(release)s: somebody moved it just now. Load the page again and look.") % {"release": release}
+            )
+        row, _made = Manifest.objects.get_or_create(
             sha256=manifest.manifest_sha256(body), defaults={"body": body, "locked_at": now}
         )
         for number in ROUNDS:
@@ -70,13 +73,15 @@ def request_build(release: Release, *, by: Any, channel: str, now: datetime) -> 
 def refuse_state(release: Release) -> None:
     if release.state != Release.State.DRAFT:
         raise NotBuildableError(
-            f"{release}: it is {release.get_state_display().lower()}, not a draft. Edit it to build it again."
+            _("%(release)s: it is %(state)s, not a draft. Edit it to build it again.")
+            % {"release": release, "state": release.get_state_display().lower()}
         )
     storage = own_storage()
     for source in release.sources.all():
         if storage.size(source.storage_key) != source.size_bytes:
             raise NotBuildableError(
-                f"{release}: source {source.name} is not kept whole any more. Edit the draft and upload it again.",
+                _("%(release)s: source %(name)s is not kept whole any more. Edit the draft and upload it again.")
+                % {"release": release, "name": source.name},
                 source=source.name,
             )
 
@@ -86,8 +91,11 @@ def refuse_former_name(release: Release) -> None:
     dataset = Dataset.objects.select_for_update().get(pk=release.version.dataset_id)
     if not release.version.items.filter(item_id=item_id_of(dataset, release.version)).exists():
         raise NotBuildableError(
-            f"{dataset} {release.version.shown}: the dataset was renamed since this was drafted. "
-            f'Edit the draft, so that its release.toml says identifier = "{dataset.identifier}".'
+            _(
+                "%(version)s: the dataset was renamed since this was drafted. "
+                'Edit the draft, so that its release.toml says identifier = "%(identifier)s".'
+            )
+            % {"version": f"{dataset} {release.version.shown}", "identifier": dataset.identifier}
         )
 
 
@@ -242,14 +250,26 @@ def task_for(folder: Path, locked: manifest.LockedRecipe, python: Path) -> Task:
         out=folder / "out",
         log=folder / "log.txt",
         environment={**manifest.FIXED_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(locked.code.committed_at)},
-        limits=LIMITS,
+        limits=limits(),
+    )
+
+
+def limits() -> Limits:
+    """Give what one execution may use; the processor's time is that of one process."""
+    return Limits(
+        wall_s=settings.DFC_BUILD_WALL_S,
+        cpu_s=math.ceil(settings.DFC_BUILD_WALL_S),
+        memory_bytes=settings.DFC_BUILD_MEMORY_MIB * MEBI,
     )
 
 
 def judge(folder: Path, locked: manifest.LockedRecipe, execution: Execution) -> str:
     """Say in a sentence why an execution is no build; empty if it gave exactly the declared outputs."""
     if execution.exit_code is None:
-        return "The recipe ran longer than it may and was stopped. Make it faster, or ask for a higher limit."
+        return (
+            f"The recipe ran longer than {settings.DFC_BUILD_WALL_S:g} s and was stopped. Make it faster, or ask the "
+            "administrator to raise DFC_BUILD_WALL_S."
+        )
     if execution.exit_code < 0:
         return f"The recipe was ended by signal {-execution.exit_code}; look at its log and its use of memory."
     if execution.exit_code > 0:

@@ -19,6 +19,8 @@ import rfc8785
 
 from catalog import naming, paths, versions
 from catalog.errors import StewardshipError
+from catalog.sentences import Sentence
+from catalog.sentences import sentence as _
 from releases.errors import DefinitionError
 
 SCHEMA_FILE = Path(__file__).with_name("release-toml.schema.json")
@@ -119,30 +121,58 @@ def read_definition(text: str) -> Definition:
     findings = [*schema_findings(document)] or [*meaning_findings(document)]
     if findings:
         lines = "\n".join(f"- {finding}" for finding in findings)
-        raise DefinitionError(
-            f"release.toml: {len(findings)} to correct, nothing was kept.\n{lines}", findings=tuple(findings)
-        )
+        summary = _("release.toml: %(count)s to correct, nothing was kept.", count=len(findings))
+        raise DefinitionError(f"{summary}\n{lines}", findings=tuple(findings))
     return build(text, document)
 
 
 def parse(text: str) -> dict[str, Any]:
     if len(text.encode()) > MAX_BYTES:
-        raise DefinitionError(f"release.toml: longer than {MAX_BYTES} bytes. Keep data out of it.")
+        raise DefinitionError(_("release.toml: longer than %(most)s bytes. Keep data out of it.", most=MAX_BYTES))
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"release.toml: not valid TOML, {error}. Correct that place and try again.") from error
+        raise DefinitionError(
+            _("release.toml: not valid TOML, %(finding)s. Correct that place and try again.", finding=error)
+        ) from error
 
 
 def schema_findings(
     document: dict[str, Any], validator: jsonschema.Draft202012Validator = VALIDATOR
-) -> Iterator[str]:
+) -> Iterator[Sentence]:
     plain = json.loads(json.dumps(document, default=str))
     if any("\0" in text for text in texts(plain)):
-        yield "the file: a text in it holds the character U+0000. Remove it."
+        yield _("the file: a text in it holds the character U+0000. Remove it.")
     for error in sorted(validator.iter_errors(plain), key=lambda error: error.json_path):
-        place = error.json_path.removeprefix("$.").removeprefix("$") or "the file"
-        yield f"{place}: {error.message[:300]}"
+        place = error.json_path.removeprefix("$.").removeprefix("$") or _("the file")
+        yield from (at(place, finding) for finding in broken(error))
+
+
+def at(place: str, finding: str) -> Sentence:
+    return _("%(place)s: %(finding)s", place=place, finding=finding)
+
+
+def broken(error: Any) -> Iterator[Sentence]:
+    """Say which rule of the schema a value breaks; each field that nobody knows is a finding of its own."""
+    if error.validator == "additionalProperties":
+        for name in sorted(set(error.instance) - set(error.schema["properties"])):
+            yield _("%(name)s was unexpected. Correct its spelling, or leave it out.", name=repr(name))
+        return
+    words = {"value": repr(error.instance)[:200], "rule": repr(error.validator_value)[:200]}
+    long = _("%(value)s is too long; the most is %(rule)s", **words)
+    short = _("%(value)s is too short; the least is %(rule)s", **words)
+    known = {
+        "required": _("%(name)s is a required property", name=error.message.removesuffix(" is a required property")),
+        "type": _("%(value)s is not of type %(rule)s", **words),
+        "enum": _("%(value)s is not one of %(rule)s", **words),
+        "pattern": _("%(value)s does not match %(rule)s", **words),
+        "minimum": _("%(value)s is less than %(rule)s", **words),
+        "minLength": short,
+        "minItems": short,
+        "maxLength": long,
+        "maxItems": long,
+    }
+    yield known.get(error.validator) or _("%(value)s does not fit the rule %(rule)s", **words)
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -154,7 +184,7 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(one)
 
 
-def meaning_findings(document: dict[str, Any]) -> Iterator[str]:
+def meaning_findings(document: dict[str, Any]) -> Iterator[Sentence]:
     dataset, version = document["dataset"], document["version"]
     yield from attempt("dataset.identifier", lambda: strict_identifier(dataset["identifier"]))
     yield from attempt("version.number", lambda: versions.parse(version["number"]))
@@ -169,20 +199,24 @@ def meaning_findings(document: dict[str, Any]) -> Iterator[str]:
     yield from time_findings(dataset["time"])
     policy = document.get("policy", {})
     if policy.get("confirm") is False and "unconfirmed_reason" not in policy:
-        yield "policy.confirm: false without policy.unconfirmed_reason. Say why in both languages; the page shows it."
+        yield _(
+            "policy.confirm: false without policy.unconfirmed_reason. Say why in both languages; the page shows it."
+        )
 
 
-def attempt(place: str, check: Any) -> Iterator[str]:
+def attempt(place: str, check: Any) -> Iterator[Sentence]:
     try:
         check()
     except StewardshipError as error:
-        yield f"{place}: {error}"
+        yield at(place, error.message)
 
 
 def strict_identifier(text: str) -> naming.Identifier:
     identifier = naming.parse(text)
     if identifier.version is not None:
-        raise DefinitionError(f"{text!r} ends in a version. Write the version in version.number instead.")
+        raise DefinitionError(
+            _("%(name)s ends in a version. Write the version in version.number instead.", name=repr(text))
+        )
     return identifier
 
 
@@ -193,36 +227,50 @@ def canonical(value: Any) -> str:
         return rfc8785.dumps(json.loads(text)).decode()
     except rfc8785.CanonicalizationError as error:
         raise DefinitionError(
-            f"not expressible as JSON, {error}. Use text, numbers, booleans, lists, tables."
+            _("not expressible as JSON, %(finding)s. Use text, numbers, booleans, lists, tables.", finding=error)
         ) from error
 
 
-def repeated(place: str, field: str, entries: list[dict[str, Any]]) -> Iterator[str]:
+def repeated(place: str, field: str, entries: list[dict[str, Any]]) -> Iterator[Sentence]:
     for value, count in Counter(entry[field] for entry in entries).items():
         if count > 1:
-            yield f"{place}: {field} {value!r} stands {count} times. Give each its own."
+            finding = _(
+                "%(field)s %(value)s stands %(count)s times. Give each its own.",
+                field=field,
+                value=repr(value),
+                count=count,
+            )
+            yield at(place, finding)
 
 
-def repeated_providers(entries: list[dict[str, Any]]) -> Iterator[str]:
+def repeated_providers(entries: list[dict[str, Any]]) -> Iterator[Sentence]:
     for (name, role), count in Counter((entry["name"], entry["role"]) for entry in entries).items():
         if count > 1:
-            yield f"dataset.providers: {name!r} stands {count} times as {role}. Name it once in each role."
+            yield _(
+                "dataset.providers: %(name)s stands %(count)s times as %(role)s. Name it once in each role.",
+                name=repr(name),
+                count=count,
+                role=role,
+            )
 
 
-def box_findings(box: list[float]) -> Iterator[str]:
+def box_findings(box: list[float]) -> Iterator[Sentence]:
     west, south, east, north = box
     if not (abs(west) <= LONGITUDE and abs(east) <= LONGITUDE and -LATITUDE <= south <= north <= LATITUDE):
-        yield f"dataset.bbox: {box} is no box in degrees. Write west, south, east, north, longitude within ±180."
+        yield _(
+            "dataset.bbox: %(box)s is no box in degrees. Write west, south, east, north, longitude within ±180.",
+            box=box,
+        )
 
 
-def time_findings(time: dict[str, str]) -> Iterator[str]:
+def time_findings(time: dict[str, str]) -> Iterator[Sentence]:
     try:
         start, end = (date.fromisoformat(str(time[name])) for name in ("start", "end"))
     except ValueError as error:
-        yield f"dataset.time: {error}. Write dates like 2022-05-31."
+        yield _("dataset.time: %(finding)s. Write dates like 2022-05-31.", finding=error)
         return
     if start > end:
-        yield f"dataset.time: it ends ({end}) before it starts ({start}). Exchange them."
+        yield _("dataset.time: it ends (%(end)s) before it starts (%(start)s). Exchange them.", end=end, start=start)
 
 
 def bilingual(entry: dict[str, str] | None) -> Bilingual:

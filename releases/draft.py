@@ -9,6 +9,7 @@ from typing import Any
 
 import shapely
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from catalog import naming
 from catalog.digests import digest_file
@@ -45,7 +46,8 @@ def draft_release(
             return write_rows(definition, footprint, by=by, now=now)
     except IntegrityError as error:
         raise NotDraftableError(
-            f"{named(definition)}: somebody else drafted it just now. Open that draft and edit it."
+            _("%(version)s: somebody else drafted it just now. Open that draft and edit it.")
+            % {"version": named(definition)}
         ) from error
 
 
@@ -69,8 +71,8 @@ def refuse_existing(definition: Definition) -> None:
     version = Version.objects.filter(dataset__identifier=identifier, number=str(definition.number)).first()
     if version is not None:
         raise NotDraftableError(
-            f"{version}: exists already ({version.release.get_state_display()}). "
-            "Edit that draft, or write the next number in version.number.",
+            _("%(version)s: exists already (%(state)s). Edit that draft, or write the next number in version.number.")
+            % {"version": version, "state": version.release.get_state_display()},
             version=str(version),
         )
 
@@ -80,7 +82,8 @@ def refuse_alias(identifier: str) -> None:
     alias = Alias.objects.select_related("dataset").filter(identifier=identifier).first()
     if alias is not None:
         raise NotDraftableError(
-            f'{identifier}: this dataset was renamed. Write identifier = "{alias.dataset.identifier}".',
+            _('%(name)s: this dataset was renamed. Write identifier = "%(identifier)s".')
+            % {"name": identifier, "identifier": alias.dataset.identifier},
             renamed=alias.dataset.identifier,
         )
 
@@ -91,14 +94,20 @@ def refuse_provider(definition: Definition) -> None:
     dataset = Dataset.objects.filter(identifier=identifier).first()
     if dataset is not None and dataset.doi_provider != definition.dataset.doi_provider:
         raise NotDraftableError(
-            f"{dataset}: its DOIs come from {dataset.doi_provider} since the first release. "
-            f'Write doi_provider = "{dataset.doi_provider}".'
+            _(
+                "%(dataset)s: its DOIs come from %(provider)s since the first release. "
+                'Write doi_provider = "%(provider)s".'
+            )
+            % {"dataset": dataset, "provider": dataset.doi_provider}
         )
     provider = definition.dataset.doi_provider
     if provider != Dataset.DoiProvider.TEST:
         raise NotDraftableError(
-            f"{identifier}: DOIs from {provider} cannot be reserved by this installation yet. "
-            'Write doi_provider = "test".',
+            _(
+                "%(dataset)s: DOIs from %(provider)s cannot be reserved by this installation yet. "
+                'Write doi_provider = "test".'
+            )
+            % {"dataset": identifier, "provider": provider},
             provider=provider,
         )
 
@@ -122,20 +131,24 @@ def read_footprint(text: str, dataset: DatasetEntry) -> bytes:
     try:
         shape = shapely.from_geojson(json.dumps(json.loads(text)))
     except (ValueError, RecursionError, shapely.errors.ShapelyError) as error:
-        raise refuse_footprint(dataset, "is no GeoJSON geometry") from error
+        raise refuse_footprint(dataset, _("%(file)s is no GeoJSON geometry")) from error
     if shape.is_empty or not shape.is_valid:
-        raise refuse_footprint(dataset, f"is not valid ({shapely.is_valid_reason(shape)})")
+        reason = shapely.is_valid_reason(shape)
+        raise refuse_footprint(dataset, _("%(file)s is not valid (%(reason)s)"), reason=reason)
     if shapely.get_num_coordinates(shape) > MAX_FOOTPRINT_POINTS:
-        raise refuse_footprint(dataset, f"has more than {MAX_FOOTPRINT_POINTS} points; simplify it")
+        words = _("%(file)s has more than %(most)s points; simplify it")
+        raise refuse_footprint(dataset, words, most=MAX_FOOTPRINT_POINTS)
     west, south, east, north = dataset.bbox_wgs84
     if not shapely.box(west, south, east, north).buffer(1e-6).covers(shape):
-        raise refuse_footprint(dataset, f"leaves dataset.bbox; its own box is {[round(b, 4) for b in shape.bounds]}")
+        box = [round(bound, 4) for bound in shape.bounds]
+        raise refuse_footprint(dataset, _("%(file)s leaves dataset.bbox; its own box is %(box)s"), box=box)
     return bytes(shapely.to_wkb(shape))
 
 
-def refuse_footprint(dataset: DatasetEntry, finding: str) -> DefinitionError:
+def refuse_footprint(dataset: DatasetEntry, finding: str, **facts: object) -> DefinitionError:
     return DefinitionError(
-        f"dataset.footprint: {dataset.footprint} {finding}. Correct it in the repository and name the new commit."
+        _("dataset.footprint: %(finding)s. Correct it in the repository and name the new commit.")
+        % {"finding": finding % {"file": dataset.footprint, **facts}}
     )
 
 
@@ -182,21 +195,33 @@ def blocks(path: Path, start: int) -> Iterator[bytes]:
 def check_source(source: SourceEntry, path: Path | None) -> None:
     if path is None or not path.is_file():
         raise NotDraftableError(
-            f"Source {source.name}: not kept here, and no file of that name came along. "
-            f"Put it beside release.toml or upload it with the draft (sha256 {source.sha256}).",
+            _(
+                "Source %(name)s: not kept here, and no file of that name came along. "
+                "Put it beside release.toml or upload it with the draft (sha256 %(sha256)s)."
+            )
+            % {"name": source.name, "sha256": source.sha256},
             source=source.name,
         )
     digests = digest_file(path)
     if digests.sha256 != source.sha256:
         raise NotDraftableError(
-            f"Source {source.name}: its sha256 is {digests.sha256} ({digests.size_bytes} bytes), release.toml says "
-            f"{source.sha256} ({source.size_bytes} bytes). Fetch the file again or correct release.toml.",
+            _(
+                "Source %(name)s: its sha256 is %(found)s (%(found_bytes)s bytes), release.toml says "
+                "%(said)s (%(said_bytes)s bytes). Fetch the file again or correct release.toml."
+            )
+            % {
+                "name": source.name,
+                "found": digests.sha256,
+                "found_bytes": digests.size_bytes,
+                "said": source.sha256,
+                "said_bytes": source.size_bytes,
+            },
             source=source.name,
         )
     if digests.size_bytes != source.size_bytes:
         raise NotDraftableError(
-            f"Source {source.name}: it has {digests.size_bytes} bytes, release.toml says {source.size_bytes}. "
-            "Correct size_bytes.",
+            _("Source %(name)s: it has %(found)s bytes, release.toml says %(said)s. Correct size_bytes.")
+            % {"name": source.name, "found": digests.size_bytes, "said": source.size_bytes},
             source=source.name,
         )
 
@@ -332,7 +357,7 @@ def describe(dataset: Dataset, entry: DatasetEntry, *, by: Any, reason: str) -> 
 
 def licence_row(entry: DatasetEntry) -> Licence:
     """Find the licence by its id; the first release that names it writes its title and address."""
-    licence, _ = Licence.objects.get_or_create(
+    licence, _made = Licence.objects.get_or_create(
         spdx_id=entry.licence.spdx_id,
         defaults={
             "title_en": entry.licence.title.en,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from catalog import naming
 from catalog.models import Version
@@ -17,7 +18,8 @@ from releases.models import Release
 from releases.people import require_permission
 from releases.states import EDITABLE, Move
 
-EDITED_IN_REVIEW = "Edited; any approval of before is void."
+EDITED, EDITED_IN_REVIEW = "Edited.", "Edited; any approval of before is void."
+OUR_REASONS = {EDITED, EDITED_IN_REVIEW}
 
 
 def edit_release(
@@ -59,16 +61,22 @@ def check_edit(
 def refuse_other_version(release: Release, definition: Definition) -> None:
     if draft.named(definition) != str(release.version):
         raise NotEditableError(
-            f"{release}: the new release.toml is about {draft.named(definition)}. "
-            "An identifier or a number is never changed; draft that version instead."
+            _(
+                "%(release)s: the new release.toml is about %(version)s. "
+                "An identifier or a number is never changed; draft that version instead."
+            )
+            % {"release": release, "version": draft.named(definition)}
         )
 
 
 def refuse_state(release: Release) -> None:
     if release.state not in EDITABLE:
         raise NotEditableError(
-            f"{release}: it is {release.get_state_display().lower()} and can no longer be edited. "
-            "Wait until the build has ended, or correct it in a new version."
+            _(
+                "%(release)s: it is %(state)s and can no longer be edited. "
+                "Wait until the build has ended, or correct it in a new version."
+            )
+            % {"release": release, "state": release.get_state_display().lower()}
         )
 
 
@@ -80,9 +88,11 @@ def return_to_draft(release: Release, *, by: Any, channel: str, now: datetime, *
     if release.state != Release.State.DRAFT:
         back = Move(release.state, "draft", by, now, channel, EDITED_IN_REVIEW)
         moved = Release.objects.move(release.pk, back, **facts)
-    edited = Move("draft", "draft", by, now, channel, "Edited.")
+    edited = Move("draft", "draft", by, now, channel, EDITED)
     if not moved or not Release.objects.move(release.pk, edited, **facts):
-        raise NotEditableError(f"{release}: somebody moved it just now. Load the page again and look.")
+        raise NotEditableError(
+            _("%(release)s: somebody moved it just now. Load the page again and look.") % {"release": release}
+        )
     release.refresh_from_db()
 
 

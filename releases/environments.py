@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from releases.errors import EnvironmentDefinitionError
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -43,8 +45,11 @@ def check_lock(text: str) -> list[str]:
     for requirement in requirements:
         if not PINNED.fullmatch(requirement):
             raise EnvironmentDefinitionError(
-                f"Environment: {requirement.split(' --hash')[0][:120]!r} is not pinned with == and --hash=sha256:. "
-                "Write the lock with `uv pip compile --generate-hashes` or `pip-compile --generate-hashes`.",
+                _(
+                    "Environment: %(requirement)s is not pinned with == and --hash=sha256:. "
+                    "Write the lock with `uv pip compile --generate-hashes` or `pip-compile --generate-hashes`."
+                )
+                % {"requirement": repr(requirement.split(" --hash")[0][:120])},
                 requirement=requirement,
             )
     return requirements

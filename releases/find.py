@@ -22,7 +22,8 @@ def find_release(dataset: str, number: str) -> Release:
     if release is None:
         refuse_former(dataset)
         raise ReleaseUnknownError(
-            f"{dataset} v{stored}: no such release. Look at `manage.py release status` for those that exist."
+            _("%(name)s: no such release. Look at `manage.py release status` for those that exist.")
+            % {"name": f"{dataset} v{stored}"}
         )
     return release
 

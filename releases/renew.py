@@ -5,6 +5,7 @@ from django.utils.translation import gettext as _
 from catalog import versions
 from catalog.errors import PersonMustActError
 from catalog.models import Version
+from catalog.say import say
 from releases.definition import Definition, read_definition
 from releases.draft import named
 from releases.errors import NotRenewableError
@@ -65,5 +66,5 @@ def read(release: Release, text: str) -> Definition:
     except PersonMustActError as error:
         raise NotRenewableError(
             _("%(release)s: its next release.toml would be refused. %(finding)s")
-            % {"release": release, "finding": error}
+            % {"release": release, "finding": say(error)}
         ) from error

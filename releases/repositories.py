@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from releases.errors import RepositoryError
 
@@ -52,8 +53,16 @@ def snapshot(repository: str, commit: str) -> Snapshot:
     body = git(repository, commit, "cat-file", "commit", commit)
     found = HEADER.match(body)
     if found is None or commit_id(body) != commit:
-        raise RepositoryError(f"{repository}@{commit[:12]}: no commit but a tag, perhaps. Write the commit itself.")
+        raise RepositoryError(
+            _("%(place)s: no commit but a tag, perhaps. Write the commit itself.")
+            % {"place": place_of(repository, commit)}
+        )
     return Snapshot(commit=commit, tree=found["tree"].decode(), committed_at=int(found["time"]))
+
+
+def place_of(repository: str, commit: str) -> str:
+    """Name a commit as refusals do."""
+    return f"{repository}@{commit[:12]}"
 
 
 def commit_id(body: bytes) -> str:
@@ -67,12 +76,16 @@ def read_text(repository: str, commit: str, path: str) -> str:
         content = answer.read(MAX_TEXT_BYTES + 1)
         if len(content) > MAX_TEXT_BYTES:
             raise RepositoryError(
-                f"{repository}@{commit[:12]}: {path} has more than {MAX_TEXT_BYTES >> 20} MiB. Name another file."
+                _("%(place)s: %(path)s has more than %(most)s MiB. Name another file.")
+                % {"place": place_of(repository, commit), "path": path, "most": MAX_TEXT_BYTES >> 20}
             )
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise RepositoryError(f"{repository}@{commit[:12]}: {path} is no UTF-8 text. Name another file.") from error
+        raise RepositoryError(
+            _("%(place)s: %(path)s is no UTF-8 text. Name another file.")
+            % {"place": place_of(repository, commit), "path": path}
+        ) from error
 
 
 def archive(repository: str, commit: str, target: Path) -> None:
@@ -93,15 +106,18 @@ def archive(repository: str, commit: str, target: Path) -> None:
         raise refuse_link(repository, commit, str(error)) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise RepositoryError(
-            f"{repository}@{commit[:12]}: it has one name twice ({error}). Run `git fsck` in {repository}."
+            _("%(place)s: it has one name twice (%(finding)s). Run `git fsck` in %(repository)s.")
+            % {"place": place_of(repository, commit), "finding": error, "repository": repository}
         ) from error
     except tarfile.ReadError as error:
         raise RepositoryError(
-            f"{repository}@{commit[:12]}: it cannot be read whole ({error}). Run `git fsck` in {repository}."
+            _("%(place)s: it cannot be read whole (%(finding)s). Run `git fsck` in %(repository)s.")
+            % {"place": place_of(repository, commit), "finding": error, "repository": repository}
         ) from error
     for path in target.rglob("*"):
         if path.is_symlink() and not leads_inside(path, target):
-            raise refuse_link(repository, commit, f"{path.relative_to(target)} leads out of it, or nowhere")
+            finding = _("%(path)s leads out of it, or nowhere") % {"path": path.relative_to(target)}
+            raise refuse_link(repository, commit, finding)
 
 
 def unpack(tar: tarfile.TarFile, target: Path) -> None:
@@ -125,7 +141,10 @@ def leads_inside(link: Path, folder: Path) -> bool:
 
 
 def refuse_link(repository: str, commit: str, finding: str) -> RepositoryError:
-    return RepositoryError(f"{repository}@{commit[:12]}: {finding}. Remove links that lead out of the repository.")
+    return RepositoryError(
+        _("%(place)s: %(finding)s. Remove links that lead out of the repository.")
+        % {"place": place_of(repository, commit), "finding": finding}
+    )
 
 
 def check_tree(repository: str, commit: str) -> None:
@@ -137,14 +156,20 @@ def check_tree(repository: str, commit: str) -> None:
             mode, _kind, _name, length = facts.split()
             if stat.S_IFMT(int(mode, 8)) == SUBMODULE_MODE:
                 raise RepositoryError(
-                    f"{repository}@{commit[:12]}: {path} is a submodule, whose files the commit does not hold. "
-                    "Copy them into the repository."
+                    _(
+                        "%(place)s: %(path)s is a submodule, whose files the commit does not hold. "
+                        "Copy them into the repository."
+                    )
+                    % {"place": place_of(repository, commit), "path": path}
                 )
             files, size_bytes = files + 1, size_bytes + (int(length) if length.isdecimal() else 0)
             if files > MAX_FILES or size_bytes > MAX_BYTES:
                 raise RepositoryError(
-                    f"{repository}@{commit[:12]}: more than {MAX_FILES} files or {MAX_BYTES >> 30} GiB. "
-                    "Keep data out of it; upstream files are sources."
+                    _(
+                        "%(place)s: more than %(files)s files or %(size)s GiB. "
+                        "Keep data out of it; upstream files are sources."
+                    )
+                    % {"place": place_of(repository, commit), "files": MAX_FILES, "size": MAX_BYTES >> 30}
                 )
 
 
@@ -159,7 +184,10 @@ def reading(repository: str, commit: str, *arguments: str) -> Iterator[IO[bytes]
     """Give git's answer as a stream; raises RepositoryError with git's own words when it failed."""
     objects = objects_of(repository)
     if not COMMIT.fullmatch(commit):
-        raise RepositoryError(f"{repository}: {commit!r} is no exact commit. Write all 40 hexadecimal digits.")
+        raise RepositoryError(
+            _("%(repository)s: %(commit)s is no exact commit. Write all 40 hexadecimal digits.")
+            % {"repository": repository, "commit": repr(commit)}
+        )
     with tempfile.TemporaryDirectory(prefix="git-") as own, tempfile.TemporaryFile() as words:
         environment = clean_environment(Path(own), objects)
         with subprocess.Popen(
@@ -174,8 +202,12 @@ def reading(repository: str, commit: str, *arguments: str) -> Iterator[IO[bytes]
         if process.returncode != 0:
             words.seek(0)
             raise RepositoryError(
-                f"{repository}@{commit[:12]}: {said(words.read())}. "
-                f"Fetch it into {repository}, or correct release.toml.",
+                _("%(place)s: %(finding)s. Fetch it into %(repository)s, or correct release.toml.")
+                % {
+                    "place": place_of(repository, commit),
+                    "finding": said(words.read()),
+                    "repository": repository,
+                },
                 repository=repository,
                 commit=commit,
             )
@@ -184,7 +216,7 @@ def reading(repository: str, commit: str, *arguments: str) -> Iterator[IO[bytes]
 def said(words: bytes) -> str:
     """Give git's own words for people, in one line."""
     line = " ".join(words.decode(errors="replace").split()).removeprefix("fatal: ")[:400]
-    return "it is not kept here, or is of another kind" if line.endswith("bad file") else line or "git failed"
+    return _("it is not kept here, or is of another kind") if line.endswith("bad file") else line or _("git failed")
 
 
 def clean_environment(own: Path, objects: Path) -> dict[str, str]:
@@ -213,7 +245,10 @@ def objects_of(repository: str) -> Path:
             if objects.is_dir():
                 return objects
     raise RepositoryError(
-        f"{repository!r}: no repository of that name is kept here. "
-        "Clone it into the folder `repositories` of the data directory.",
+        _(
+            "%(repository)s: no repository of that name is kept here. "
+            "Clone it into the folder `repositories` of the data directory."
+        )
+        % {"repository": repr(repository)},
         repository=repository,
     )

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import rfc8785
+from django.utils.translation import gettext as _
 
 from releases.definition import Bilingual, Definition, read_definition
 from releases.errors import NotSubmittableError
@@ -14,7 +15,9 @@ def reviewed_build(release: Release) -> Build:
     """Give build 1 of the newest round; raises NotSubmittableError unless build 2 gave the same bytes."""
     builds = release.builds.filter(purpose=Build.Purpose.REVIEW).order_by("-round", "number")[:2]
     if [build.verdict for build in builds] != [Build.Verdict.FIRST, Build.Verdict.IDENTICAL]:
-        raise NotSubmittableError(f"{release}: it has not been built twice with the same bytes. Build it first.")
+        raise NotSubmittableError(
+            _("%(release)s: it has not been built twice with the same bytes. Build it first.") % {"release": release}
+        )
     return builds[0]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.sentences import sentence as _
 from releases.errors import NotRenewableError
 
 MARK = re.compile(r"dfc-mark-([0-9]+)-end")
@@ -34,7 +35,7 @@ def rewrite(text: str, changes: Sequence[Change]) -> str:
     """Give the text with every change made; raises NotRenewableError where a mark would break the TOML."""
     if MARK.search(text):
         raise NotRenewableError(
-            "release.toml: it holds a word that is used for rewriting. Change the number by hand."
+            _("release.toml: it holds a word that is used for rewriting. Change the number by hand.")
         )
     found = [(one, change) for change in changes for one in re.finditer(change.pattern, text)]
     found.sort(key=lambda pair: pair[0].start())
@@ -43,7 +44,7 @@ def rewrite(text: str, changes: Sequence[Change]) -> str:
         landed = dict(marks_in(tomllib.loads(marked)))
     except tomllib.TOMLDecodeError as error:
         raise NotRenewableError(
-            "release.toml: the number stands where it cannot be changed by itself. Change it by hand."
+            _("release.toml: the number stands where it cannot be changed by itself. Change it by hand.")
         ) from error
     wanted = [
         (one, change.after if fits(landed.get(place), change.places) else one[0])

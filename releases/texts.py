@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
+from django.utils.translation import gettext as _
 
 from catalog.history import sign
 from catalog.models import Dataset
@@ -53,7 +54,8 @@ def read_texts(document: dict[str, Any]) -> Texts:
     findings = tuple(schema_findings(document, text_validator()))
     if findings:
         lines = "\n".join(f"- {finding}" for finding in findings)
-        raise DefinitionError(f"Texts: {len(findings)} to correct, nothing was kept.\n{lines}", findings=findings)
+        summary = _("Texts: %(count)s to correct, nothing was kept.") % {"count": len(findings)}
+        raise DefinitionError(f"{summary}\n{lines}", findings=findings)
     found = {}
     for field, both in document.items():
         for language, value in both.items():

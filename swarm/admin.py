@@ -25,7 +25,7 @@ class TorrentAdmin(ReadOnlyAdmin):
 
 @admin.register(Node)
 class NodeAdmin(FieldHistoryAdmin, ReadOnlyAdmin):
-    list_display = ["public_id", "display_name", "state_badge", "operator_kind", "place", "registered_at"]
+    list_display = ["public_id", "display_name", "state_badge", "operator_kind", "where", "registered_at"]
     list_filter = ["state", "operator_kind", "region", "is_listed"]
     search_fields = ["public_id", "display_name"]
     date_hierarchy = "registered_at"
@@ -50,6 +50,10 @@ class NodeAdmin(FieldHistoryAdmin, ReadOnlyAdmin):
         return render_to_string(
             "parts/badge.html", badge(pages.BADGES.get(node.state, "idle"), node.get_state_display())
         )
+
+    @admin.display(description=_("region"), ordering="region")
+    def where(self, node: Node) -> str:
+        return node.place
 
     @admin.display(description=_("storage"), ordering="quota_bytes")
     def storage(self, node: Node) -> str:

@@ -5,6 +5,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
 
 from catalog.models import Asset, DataPackage
 from swarm.nodes import DECISIONS, ENDED, LISTED, Move
@@ -17,11 +18,11 @@ class Torrent(models.Model):
     """
 
     asset = models.OneToOneField(Asset, models.PROTECT, related_name="torrent")
-    name = models.CharField(max_length=255)
+    name = models.CharField(_("name"), max_length=255)
     infohash_v1 = models.CharField(max_length=40, db_index=True)
     infohash_v2 = models.CharField(max_length=64, db_index=True)
     info = models.BinaryField()
-    made_at = models.DateTimeField()
+    made_at = models.DateTimeField(_("made at"))
 
     class Meta:
         verbose_name = _("torrent")
@@ -75,6 +76,19 @@ class NodeQuerySet(models.QuerySet["Node"]):
         return self.counted().filter(is_listed=True)
 
 
+# What an owner can have erased, and what has rows of its own; the rest of a node's fields has a history.
+KEPT_OUT_OF_HISTORY = [
+    "display_name",
+    "email",
+    "notes",
+    "state",
+    "token_digest",
+    "token_number",
+    "token_made_at",
+    "erased_at",
+]
+
+
 class Node(models.Model):
     """A volunteer's machine that keeps pieces. Its owner is known by an e-mail address alone, which stays private.
 
@@ -119,6 +133,11 @@ class Node(models.Model):
     token_made_at = models.DateTimeField(_("token made"), null=True, blank=True)
     registered_at = models.DateTimeField(_("registered"))
     erased_at = models.DateTimeField(_("erased"), null=True, blank=True)
+    history = HistoricalRecords(
+        excluded_fields=KEPT_OUT_OF_HISTORY,
+        m2m_fields=[packages],
+        history_change_reason_field=models.TextField(null=True),
+    )
     objects = NodeQuerySet.as_manager()
 
     class Meta:
@@ -181,13 +200,15 @@ class NodeTransition(models.Model):
         ADMIN = "admin", _("Admin")
         ENGINE = "engine", _("Durable engine")
 
-    node = models.ForeignKey(Node, models.PROTECT, related_name="transitions")
-    source = models.CharField(max_length=10, choices=Node.State, blank=True)
-    to = models.CharField(max_length=10, choices=Node.State)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    at = models.DateTimeField()
-    reason = models.TextField(blank=True)
-    channel = models.CharField(max_length=6, choices=Channel)
+    node = models.ForeignKey(Node, models.PROTECT, related_name="transitions", verbose_name=_("node"))
+    source = models.CharField(_("state before"), max_length=10, choices=Node.State, blank=True)
+    to = models.CharField(_("state after"), max_length=10, choices=Node.State)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("by")
+    )
+    at = models.DateTimeField(_("at"))
+    reason = models.TextField(_("reason"), blank=True)
+    channel = models.CharField(_("through"), max_length=6, choices=Channel)
 
     class Meta:
         ordering = ["at", "pk"]
@@ -226,16 +247,18 @@ class NodeLetter(models.Model):
         SUSPENDED = "suspended", _("Suspended")
         REINSTATED = "reinstated", _("Let back in")
 
-    node = models.ForeignKey(Node, models.PROTECT, related_name="letters")
-    kind = models.CharField(max_length=10, choices=Kind)
+    node = models.ForeignKey(Node, models.PROTECT, related_name="letters", verbose_name=_("node"))
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     key = models.CharField(max_length=16, unique=True)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("by")
+    )
     reason = models.TextField(blank=True)
-    made_at = models.DateTimeField()
-    tries = models.PositiveSmallIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    used_at = models.DateTimeField(null=True, blank=True)
-    settled_at = models.DateTimeField(null=True, blank=True)
+    made_at = models.DateTimeField(_("made at"))
+    tries = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    used_at = models.DateTimeField(_("used at"), null=True, blank=True)
+    settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
 
     class Meta:
         ordering = ["-made_at", "-pk"]

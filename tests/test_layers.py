@@ -40,6 +40,7 @@ PURE = {
         "citation",
         "folding",
         "places",
+        "sentences",
         "stac",
         "stac_schemas",
         "geoparquet",

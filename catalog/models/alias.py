@@ -10,9 +10,9 @@ from catalog.models.dataset import Dataset
 class Alias(models.Model):
     """An identifier that a dataset had once. It leads to that dataset for good and never names another one."""
 
-    identifier = models.CharField(max_length=200, unique=True)
-    dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="aliases")
-    at = models.DateTimeField()
+    identifier = models.CharField(_("identifier"), max_length=200, unique=True)
+    dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="aliases", verbose_name=_("dataset"))
+    at = models.DateTimeField(_("at"))
 
     class Meta:
         ordering = ["-at", "-pk"]

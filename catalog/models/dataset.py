@@ -26,10 +26,10 @@ def bbox_constraint(name: str) -> models.CheckConstraint:
 class DataPackage(models.Model):
     """A group of datasets with one priority, such as `d4c-datapkg-orthoimagery`."""
 
-    slug = models.SlugField(max_length=60, unique=True)
-    title_en = models.CharField(max_length=120)
-    title_fr = models.CharField(max_length=120)
-    priority = models.PositiveSmallIntegerField(default=100, help_text=_("Lower comes first."))
+    slug = models.SlugField(_("short name"), max_length=60, unique=True)
+    title_en = models.CharField(_("title in English"), max_length=120)
+    title_fr = models.CharField(_("title in French"), max_length=120)
+    priority = models.PositiveSmallIntegerField(_("priority"), default=100, help_text=_("Lower comes first."))
 
     class Meta:
         ordering = ["priority", "slug"]
@@ -47,10 +47,10 @@ class DataPackage(models.Model):
 class Licence(models.Model):
     """A licence under which data may be redistributed: an SPDX id, or `LicenseRef-…` where SPDX has none."""
 
-    spdx_id = models.CharField(max_length=80, unique=True)
-    title_en = models.CharField(max_length=160)
-    title_fr = models.CharField(max_length=160)
-    url = models.URLField(max_length=400)
+    spdx_id = models.CharField(_("SPDX identifier"), max_length=80, unique=True)
+    title_en = models.CharField(_("title in English"), max_length=160)
+    title_fr = models.CharField(_("title in French"), max_length=160)
+    url = models.URLField(_("address"), max_length=400)
 
     class Meta:
         ordering = ["spdx_id"]
@@ -82,16 +82,16 @@ class Dataset(models.Model):
         DATACITE = "datacite", "DataCite"
         ZENODO = "zenodo", "Zenodo"
 
-    identifier = models.CharField(max_length=200, unique=True)
-    grade = models.CharField(max_length=6, choices=Grade, default=Grade.STRICT)
-    region = models.CharField(max_length=8, blank=True)
+    identifier = models.CharField(_("identifier"), max_length=200, unique=True)
+    grade = models.CharField(_("grade"), max_length=6, choices=Grade, default=Grade.STRICT)
+    region = models.CharField(_("region"), max_length=8, blank=True)
     source = models.CharField(max_length=80, blank=True)
     dguid = models.CharField(max_length=24, blank=True, db_index=True)
     vintage = models.CharField(max_length=32, blank=True)
     variant = models.CharField(max_length=80, blank=True)
-    package = models.ForeignKey(DataPackage, models.PROTECT, related_name="datasets")
-    title_en = models.CharField(max_length=200)
-    title_fr = models.CharField(max_length=200)
+    package = models.ForeignKey(DataPackage, models.PROTECT, related_name="datasets", verbose_name=_("data package"))
+    title_en = models.CharField(_("title in English"), max_length=200)
+    title_fr = models.CharField(_("title in French"), max_length=200)
     description_en = models.TextField()
     description_fr = models.TextField()
     attribution_en = models.CharField(max_length=400)

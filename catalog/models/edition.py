@@ -12,9 +12,9 @@ class Edition(models.Model):
     """
 
     manifest_sha256 = models.CharField(max_length=64, db_index=True)
-    versions = models.PositiveIntegerField()
-    size_bytes = models.BigIntegerField()
-    made_at = models.DateTimeField()
+    versions = models.PositiveIntegerField(_("versions"))
+    size_bytes = models.BigIntegerField(_("size in bytes"))
+    made_at = models.DateTimeField(_("made at"))
 
     class Meta:
         ordering = ["-pk"]
@@ -40,9 +40,11 @@ class CatalogueChange(models.Model):
     `edition` is the first edition that covers the change; empty means that it is owed.
     """
 
-    what = models.CharField(max_length=400)
-    at = models.DateTimeField()
-    edition = models.ForeignKey(Edition, models.PROTECT, null=True, blank=True, related_name="changes")
+    what = models.CharField(_("what"), max_length=400)
+    at = models.DateTimeField(_("at"))
+    edition = models.ForeignKey(
+        Edition, models.PROTECT, null=True, blank=True, related_name="changes", verbose_name=_("edition")
+    )
 
     class Meta:
         ordering = ["-pk"]

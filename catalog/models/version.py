@@ -49,18 +49,18 @@ class Version(models.Model):
         DEPRECATED = "deprecated", _("Deprecated")
         WITHDRAWN = "withdrawn", _("Withdrawn")
 
-    dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="versions")
-    number = models.CharField(max_length=80)
+    dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="versions", verbose_name=_("dataset"))
+    number = models.CharField(_("number"), max_length=80)
     major = models.PositiveIntegerField()
     minor = models.PositiveIntegerField()
     patch = models.PositiveIntegerField()
     prerelease = models.CharField(max_length=40, blank=True)
     precedence = models.CharField(max_length=200)
-    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
     notes_en = models.TextField(blank=True)
     notes_fr = models.TextField(blank=True)
     doi = models.CharField(max_length=200, null=True, blank=True, unique=True)
-    published_at = models.DateTimeField(null=True, blank=True)
+    published_at = models.DateTimeField(_("published at"), null=True, blank=True)
     objects = VersionQuerySet.as_manager()
 
     class Meta:
@@ -167,15 +167,15 @@ class Asset(models.Model):
 
     item = models.ForeignKey(Item, models.PROTECT, related_name="assets")
     key = models.CharField(max_length=40)
-    role = models.CharField(max_length=13, choices=Role)
-    path = models.CharField(max_length=255)
+    role = models.CharField(_("role"), max_length=13, choices=Role)
+    path = models.CharField(_("path"), max_length=255)
     media_type = models.CharField(max_length=120)
-    size_bytes = models.BigIntegerField()
+    size_bytes = models.BigIntegerField(_("size in bytes"))
     sha256 = models.CharField(max_length=64, db_index=True)
     sha1 = models.CharField(max_length=40)
     md5 = models.CharField(max_length=32)
     storage_key = models.CharField(max_length=600)
-    sealed_at = models.DateTimeField()
+    sealed_at = models.DateTimeField(_("sealed at"))
 
     class Meta:
         ordering = ["item", "pk"]

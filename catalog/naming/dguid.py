@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from catalog.naming.findings import Code, Finding, IdentifierError
 from catalog.naming.regions import SGC_PROVINCES
+from catalog.sentences import sentence as _
 
 DGUID_LENGTH = 24
 _SHAPE = re.compile(r"([0-9]{4})([A-Za-z])([0-9]{4})([0-9A-Za-z.]+)")
@@ -28,25 +29,29 @@ class Schema:
 
 
 SCHEMAS = {
-    "0000": Schema("country", "A", r"\d{5}", "5 digits", opens_with_province=False),
-    "0001": Schema("geographic region", "A", r"\d", "1 digit", opens_with_province=False),
-    "0002": Schema("province or territory", "A", r"\d{2}", "2 digits"),
-    "0003": Schema("census division", "A", r"\d{4}", "4 digits"),
-    "0004": Schema("federal electoral district", "A", r"\d{5}", "5 digits"),
-    "0005": Schema("census subdivision", "A", r"\d{7}", "7 digits"),
-    "0006": Schema("designated place", "A", r"\d{6}", "6 digits"),
-    "0011": Schema("forward sortation area", "A", r"[A-Z]\d[A-Z]", "letter digit letter", opens_with_province=False),
-    "0500": Schema("economic region", "S", r"\d{4}", "4 digits"),
-    "0501": Schema("census agricultural region", "S", r"\d{4}", "4 digits"),
-    "0502": Schema("census consolidated subdivision", "S", r"\d{7}", "7 digits"),
-    "0503": Schema("census metropolitan area", "S", r"\d{3}", "3 digits", opens_with_province=False),
-    "0504": Schema("census agglomeration", "S", r"\d{3}", "3 digits", opens_with_province=False),
-    "0505": Schema("census metropolitan area or agglomeration, part", "S", r"\d{5}", "5 digits"),
-    "0507": Schema("census tract", "S", r"\d{7}\.\d{2}", "7 digits, a dot, 2 digits", opens_with_province=False),
-    "0510": Schema("population centre", "S", r"\d{4}", "4 digits", opens_with_province=False),
-    "0512": Schema("dissemination area", "S", r"\d{8}", "8 digits"),
-    "0513": Schema("dissemination block", "S", r"\d{11}", "11 digits"),
-    "0516": Schema("aggregate dissemination area", "S", r"\d{8}", "8 digits"),
+    "0000": Schema(_("country"), "A", r"\d{5}", _("5 digits"), opens_with_province=False),
+    "0001": Schema(_("geographic region"), "A", r"\d", _("1 digit"), opens_with_province=False),
+    "0002": Schema(_("province or territory"), "A", r"\d{2}", _("2 digits")),
+    "0003": Schema(_("census division"), "A", r"\d{4}", _("4 digits")),
+    "0004": Schema(_("federal electoral district"), "A", r"\d{5}", _("5 digits")),
+    "0005": Schema(_("census subdivision"), "A", r"\d{7}", _("7 digits")),
+    "0006": Schema(_("designated place"), "A", r"\d{6}", _("6 digits")),
+    "0011": Schema(
+        _("forward sortation area"), "A", r"[A-Z]\d[A-Z]", _("letter digit letter"), opens_with_province=False
+    ),
+    "0500": Schema(_("economic region"), "S", r"\d{4}", _("4 digits")),
+    "0501": Schema(_("census agricultural region"), "S", r"\d{4}", _("4 digits")),
+    "0502": Schema(_("census consolidated subdivision"), "S", r"\d{7}", _("7 digits")),
+    "0503": Schema(_("census metropolitan area"), "S", r"\d{3}", _("3 digits"), opens_with_province=False),
+    "0504": Schema(_("census agglomeration"), "S", r"\d{3}", _("3 digits"), opens_with_province=False),
+    "0505": Schema(_("census metropolitan area or agglomeration, part"), "S", r"\d{5}", _("5 digits")),
+    "0507": Schema(
+        _("census tract"), "S", r"\d{7}\.\d{2}", _("7 digits, a dot, 2 digits"), opens_with_province=False
+    ),
+    "0510": Schema(_("population centre"), "S", r"\d{4}", _("4 digits"), opens_with_province=False),
+    "0512": Schema(_("dissemination area"), "S", r"\d{8}", _("8 digits")),
+    "0513": Schema(_("dissemination block"), "S", r"\d{11}", _("11 digits")),
+    "0516": Schema(_("aggregate dissemination area"), "S", r"\d{8}", _("8 digits")),
 }
 
 
@@ -74,9 +79,9 @@ def parse_dguid(text: str) -> Dguid:
     findings = [finding for finding in check_dguid(text) if finding.breaks]
     parts = _SHAPE.fullmatch(text)
     if findings or not parts:
-        sentences = " ".join(finding.message for finding in findings)
+        sentences = tuple(finding.message for finding in findings)
         raise IdentifierError(
-            f"DGUID {text[:DGUID_LENGTH]!a}: {sentences}",
+            _("DGUID %(dguid)s: %(findings)s", dguid=ascii(text[:DGUID_LENGTH]), findings=sentences),
             identifier=text,
             findings=tuple(findings),
             suggestion=None,
@@ -90,8 +95,10 @@ def check_dguid(text: str, *, region: str = "") -> list[Finding]:
         return [
             Finding(
                 Code.DGUID_MISSING,
-                "There is no DGUID; look up the area's at Statistics Canada and write it after the source,"
-                " as in `statcan-2021A000011124`.",
+                _(
+                    "There is no DGUID; look up the area's at Statistics Canada and write it after the source,"
+                    " as in `statcan-2021A000011124`."
+                ),
             )
         ]
     parts = _SHAPE.fullmatch(text)
@@ -99,8 +106,11 @@ def check_dguid(text: str, *, region: str = "") -> list[Finding]:
         return [
             Finding(
                 Code.DGUID_SHAPE,
-                f"{text[:DGUID_LENGTH]!a} is no DGUID; write vintage (4 digits), an upper-case letter,"
-                " schema (4 digits) and geographic code, as in `2021A000011124`.",
+                _(
+                    "%(dguid)s is no DGUID; write vintage (4 digits), an upper-case letter,"
+                    " schema (4 digits) and geographic code, as in `2021A000011124`.",
+                    dguid=ascii(text[:DGUID_LENGTH]),
+                ),
                 {"dguid": text},
             )
         ]
@@ -108,7 +118,11 @@ def check_dguid(text: str, *, region: str = "") -> list[Finding]:
         return [
             Finding(
                 Code.DGUID_LETTER,
-                f"The letters of DGUID `{text}` are lower case; write `{text.upper()}`.",
+                _(
+                    "The letters of DGUID `%(dguid)s` are lower case; write `%(instead)s`.",
+                    dguid=text,
+                    instead=text.upper(),
+                ),
                 {"dguid": text},
             )
         ]
@@ -119,13 +133,18 @@ def _check_schema(dguid: Dguid, region: str) -> list[Finding]:
     schema = SCHEMAS.get(dguid.schema)
     facts = {"dguid": str(dguid), "schema": dguid.schema, "code": dguid.code}
     if schema is None:
-        message = f"Schema {dguid.schema} of DGUID `{dguid}` is not in our table; check it at Statistics Canada."
+        message = _(
+            "Schema %(schema)s of DGUID `%(dguid)s` is not in our table; check it at Statistics Canada.",
+            schema=dguid.schema,
+            dguid=dguid,
+        )
         return [Finding(Code.DGUID_SCHEMA_UNKNOWN, message, facts, breaks=False)]
     facts |= {"level": schema.level, "shape": schema.shape}
     if not re.fullmatch(schema.pattern, dguid.code):
-        message = (
-            f"The code `{dguid.code}` of DGUID `{dguid}` does not fit schema {dguid.schema} ({schema.level}),"
-            f" which has {schema.shape}; look up the area's DGUID at Statistics Canada."
+        message = _(
+            "The code `%(code)s` of DGUID `%(dguid)s` does not fit schema %(schema)s (%(level)s),"
+            " which has %(shape)s; look up the area's DGUID at Statistics Canada.",
+            **facts,
         )
         return [Finding(Code.DGUID_CODE, message, facts)]
     return [*_odd_letter(dguid, schema, facts), *_odd_region(dguid, schema, region, facts)]
@@ -134,7 +153,13 @@ def _check_schema(dguid: Dguid, region: str) -> list[Finding]:
 def _odd_letter(dguid: Dguid, schema: Schema, facts: dict[str, str]) -> list[Finding]:
     if dguid.type == schema.letter:
         return []
-    message = f"DGUID `{dguid}` has type {dguid.type}, but a {schema.level} has type {schema.letter}; check it."
+    message = _(
+        "DGUID `%(dguid)s` has type %(type)s, but its schema (%(level)s) has type %(letter)s; check it.",
+        dguid=dguid,
+        type=dguid.type,
+        level=schema.level,
+        letter=schema.letter,
+    )
     return [Finding(Code.DGUID_TYPE, message, facts | {"letter": schema.letter}, breaks=False)]
 
 
@@ -142,5 +167,10 @@ def _odd_region(dguid: Dguid, schema: Schema, region: str, facts: dict[str, str]
     province = SGC_PROVINCES.get(region.removeprefix("ca-")) if region.startswith("ca-") else None
     if province is None or not schema.opens_with_province or dguid.code.startswith(province):
         return []
-    message = f"DGUID `{dguid}` is not in region `{region}`, whose codes begin with {province}; check both."
+    message = _(
+        "DGUID `%(dguid)s` is not in region `%(region)s`, whose codes begin with %(province)s; check both.",
+        dguid=dguid,
+        region=region,
+        province=province,
+    )
     return [Finding(Code.DGUID_REGION, message, facts | {"region": region}, breaks=False)]

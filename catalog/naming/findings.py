@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from catalog.errors import PersonMustActError
+from catalog.sentences import Sentence
 
 
 class Code(StrEnum):
@@ -64,13 +65,13 @@ class Code(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One observation: English sentences with the remedy, and the facts to say them in another language.
+    """One observation: what was found with the remedy, and the facts of it.
 
     A finding that does not break the convention (`breaks` is false) leaves an identifier strict.
     """
 
     code: Code
-    message: str
+    message: Sentence
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     breaks: bool = True
 

@@ -7,6 +7,7 @@ from catalog.naming.findings import Finding, IdentifierError
 from catalog.naming.identifier import IDENTIFIER_LENGTH, PART_LENGTHS, Identifier, check_parts
 from catalog.naming.reading import read
 from catalog.naming.safety import unsafe
+from catalog.sentences import sentence as _
 
 
 class Grade(StrEnum):
@@ -67,7 +68,10 @@ def compose(identifier: Identifier) -> str:
         raise _refusal(text, findings, None)
     if parse(text) != identifier:
         raise IdentifierError(
-            f"Identifier {text!a} does not parse back to its parts; change the source or the variant.",
+            _(
+                "Identifier %(name)s does not parse back to its parts; change the source or the variant.",
+                name=ascii(text),
+            ),
             identifier=text,
             findings=(),
             suggestion=None,
@@ -91,10 +95,11 @@ def _readable(identifier: Identifier) -> Identifier | None:
 
 
 def _refusal(text: str, findings: list[Finding], suggestion: str | None) -> IdentifierError:
-    sentences = " ".join(dict.fromkeys(finding.message for finding in findings))
-    remedy = f" Write `{suggestion}` instead." if suggestion else ""
+    sentences = list(dict.fromkeys(finding.message for finding in findings))
+    if suggestion:
+        sentences.append(_("Write `%(suggestion)s` instead.", suggestion=suggestion))
     return IdentifierError(
-        f"Identifier {text[:IDENTIFIER_LENGTH]!a}: {sentences}{remedy}",
+        _("Identifier %(name)s: %(findings)s", name=ascii(text[:IDENTIFIER_LENGTH]), findings=tuple(sentences)),
         identifier=text,
         findings=tuple(findings),
         suggestion=suggestion,

@@ -11,6 +11,7 @@ from datetime import date, time
 from catalog.naming.dguid import check_dguid
 from catalog.naming.findings import Code, Finding
 from catalog.naming.regions import check_region
+from catalog.sentences import sentence as _
 from catalog.versions import VersionNumber
 
 IDENTIFIER_LENGTH = 200
@@ -33,6 +34,14 @@ PROJECTION = re.compile(
 )
 _WORDS = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _YEAR_LENGTH, _MONTH_LENGTH = 4, 7
+PART_NAMES = {
+    "region": _("region"),
+    "source": _("source"),
+    "dguid": _("DGUID"),
+    "package": _("data package"),
+    "vintage": _("vintage"),
+    "variant": _("variant"),
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def check_parts(identifier: Identifier) -> list[Finding]:
 
 
 def too_long() -> Finding:
-    message = f"It has more than {IDENTIFIER_LENGTH} characters; shorten the variant."
+    message = _("It has more than %(most)s characters; shorten the variant.", most=IDENTIFIER_LENGTH)
     return Finding(Code.TOO_LONG, message, {"limit": str(IDENTIFIER_LENGTH)})
 
 
@@ -88,7 +97,7 @@ def is_vintage(text: str) -> bool:
     """Tell whether a text is YYYY, YYYY-MM, YYYY-MM-DD or YYYYMMDDThhmm[ss]Z and a date of the calendar."""
     if not DATE_LIKE.fullmatch(text):
         return False
-    day, _, clock = text.partition("T")
+    day, _mark, clock = text.partition("T")
     if not clock and "-" not in day and len(day) > _YEAR_LENGTH:
         return False
     try:
@@ -102,13 +111,17 @@ def is_vintage(text: str) -> bool:
 def _check_words(part: str, value: str) -> list[Finding]:
     if _WORDS.fullmatch(value):
         return []
-    message = f"The {part} {value[:80]!a} has other characters; use lower-case letters, digits and single hyphens."
+    message = _(
+        "The %(part)s %(value)s has other characters; use lower-case letters, digits and single hyphens.",
+        part=PART_NAMES[part],
+        value=ascii(value[:80]),
+    )
     return [Finding(Code.WORD_SHAPE, message, {"part": part, "value": value})]
 
 
 def _check_source(source: str) -> list[Finding]:
     if not source:
-        message = "There is no source; name the publisher before the DGUID, as in `statcan-2021A000011124`."
+        message = _("There is no source; name the publisher before the DGUID, as in `statcan-2021A000011124`.")
         return [Finding(Code.SOURCE_MISSING, message)]
     return _check_words("source", source)
 
@@ -118,35 +131,46 @@ def _check_package(package: str) -> list[Finding]:
         return []
     listed = ", ".join(PACKAGES)
     if not package:
-        return [Finding(Code.PACKAGE_MISSING, f"There is no data package; write one of {listed}.")]
-    message = f"There is no data package {package[:80]!a}; write one of {listed}."
+        return [Finding(Code.PACKAGE_MISSING, _("There is no data package; write one of %(listed)s.", listed=listed))]
+    message = _(
+        "There is no data package %(package)s; write one of %(listed)s.", package=ascii(package[:80]), listed=listed
+    )
     return [Finding(Code.PACKAGE_UNKNOWN, message, {"package": package})]
 
 
 def _check_vintage(vintage: str) -> list[Finding]:
     if is_vintage(vintage):
         return []
-    remedy = "write the date of the source data as YYYY, YYYY-MM, YYYY-MM-DD or YYYYMMDDThhmmssZ."
     if not vintage:
-        return [Finding(Code.VINTAGE_MISSING, f"There is no vintage after the data package; {remedy}")]
-    message = f"The vintage {vintage[:32]!a} is no date of the calendar; {remedy}"
+        message = _(
+            "There is no vintage after the data package;"
+            " write the date of the source data as YYYY, YYYY-MM, YYYY-MM-DD or YYYYMMDDThhmmssZ."
+        )
+        return [Finding(Code.VINTAGE_MISSING, message)]
+    message = _(
+        "The vintage %(vintage)s is no date of the calendar;"
+        " write the date of the source data as YYYY, YYYY-MM, YYYY-MM-DD or YYYYMMDDThhmmssZ.",
+        vintage=ascii(vintage[:32]),
+    )
     return [Finding(Code.VINTAGE_INVALID, message, {"vintage": vintage})]
 
 
 def _check_variant(variant: str, package: str) -> list[Finding]:
     facts = {"variant": variant}
     if not variant and package == ORTHOIMAGERY:
-        message = "Orthoimagery has no variant; end with its resolution, such as `075mm` or `30m`."
+        message = _("Orthoimagery has no variant; end with its resolution, such as `075mm` or `30m`.")
         return [Finding(Code.VARIANT_MISSING, message)]
     if not variant:
         return []
     findings = _check_words("variant", variant)
     if DATE_LIKE.fullmatch(variant):
-        findings.append(
-            Finding(Code.VARIANT_DATE, f"The variant {variant!a} is a second date; name what differs.", facts)
-        )
+        message = _("The variant %(variant)s is a second date; name what differs.", variant=ascii(variant))
+        findings.append(Finding(Code.VARIANT_DATE, message, facts))
     if VERSION_LIKE.fullmatch(variant):
-        message = f"The variant {variant[:80]!a} reads as a version; write a version as `_v1.2.0` at the end."
+        message = _(
+            "The variant %(variant)s reads as a version; write a version as `_v1.2.0` at the end.",
+            variant=ascii(variant[:80]),
+        )
         findings.append(Finding(Code.VARIANT_VERSION, message, facts))
     if PROJECTION.search(variant):
         findings.append(projection(variant))
@@ -154,7 +178,10 @@ def _check_variant(variant: str, package: str) -> list[Finding]:
 
 
 def projection(variant: str) -> Finding:
-    message = f"The variant {variant[:80]!a} names a projection; leave it out, it is written in the metadata."
+    message = _(
+        "The variant %(variant)s names a projection; leave it out, it is written in the metadata.",
+        variant=ascii(variant[:80]),
+    )
     return Finding(Code.PROJECTION, message, {"variant": variant})
 
 
@@ -162,7 +189,7 @@ def _check_lengths(identifier: Identifier) -> list[Finding]:
     return [
         Finding(
             Code.PART_TOO_LONG,
-            f"The {part} has more than {limit} characters; shorten it.",
+            _("The %(part)s has more than %(most)s characters; shorten it.", part=PART_NAMES[part], most=limit),
             {"part": part, "limit": str(limit)},
         )
         for part, limit in PART_LENGTHS.items()

@@ -13,6 +13,7 @@ from catalog.naming.identifier import (
     DATE_LIKE,
     PACKAGE_PREFIX,
     PACKAGES,
+    PART_NAMES,
     PROJECTION,
     VERSION_LIKE,
     Identifier,
@@ -20,6 +21,8 @@ from catalog.naming.identifier import (
     projection,
 )
 from catalog.naming.regions import SGC_PROVINCES
+from catalog.sentences import Sentence
+from catalog.sentences import sentence as _
 from catalog.versions import VersionNumber, VersionNumberError
 from catalog.versions import parse as parse_version
 
@@ -49,7 +52,7 @@ class Reading:
     variant: list[str] = field(default_factory=list)
     version: VersionNumber | None = None
 
-    def note(self, code: Code, message: str, **facts: str) -> None:
+    def note(self, code: Code, message: Sentence, **facts: str) -> None:
         self.findings.append(Finding(code, message, facts))
 
 
@@ -70,13 +73,14 @@ def read(text: str) -> tuple[Identifier, list[Finding], bool]:
     )
     findings = reading.findings + check_parts(identifier)
     if str(identifier) != text and not any(finding.breaks for finding in findings):
-        findings.append(Finding(Code.ROUND_TRIP, f"Its parts compose to `{identifier}`; write that."))
+        message = _("Its parts compose to `%(name)s`; write that.", name=identifier)
+        findings.append(Finding(Code.ROUND_TRIP, message))
     return identifier, findings, reading.is_complete
 
 
 def _without_empty(segments: list[str], reading: Reading) -> list[str]:
     if "" in segments:
-        reading.note(Code.EMPTY_SEGMENT, "Two underscores meet, or one is at an end; use one between two parts.")
+        reading.note(Code.EMPTY_SEGMENT, _("Two underscores meet, or one is at an end; use one between two parts."))
     return [segment for segment in segments if segment]
 
 
@@ -86,10 +90,14 @@ def _take_version(segments: list[str], reading: Reading) -> list[str]:
     *rest, last = segments
     stem = _EXTENSION_AT_END.sub("", last)
     if stem != last:
-        message = f"It ends with the file extension `{last[len(stem) :]}`; leave that out, it belongs to a file."
-        reading.note(Code.FILE_EXTENSION, message, extension=last[len(stem) :])
+        extension = last[len(stem) :]
+        message = _(
+            "It ends with the file extension `%(extension)s`; leave that out, it belongs to a file.",
+            extension=extension,
+        )
+        reading.note(Code.FILE_EXTENSION, message, extension=extension)
     if any(_VERSION_INSIDE.fullmatch(segment) for segment in rest):
-        reading.note(Code.VERSION_PLACE, "A version stands before other parts; write it at the end.")
+        reading.note(Code.VERSION_PLACE, _("A version stands before other parts; write it at the end."))
         reading.is_complete = False
     if not VERSION_LIKE.fullmatch(stem):
         return [*rest, stem] if stem else rest
@@ -99,7 +107,7 @@ def _take_version(segments: list[str], reading: Reading) -> list[str]:
         reading.note(Code.VERSION_INVALID, error.message, version=stem)
         reading.is_complete = False
     if stem[0] == "V":
-        reading.note(Code.UPPER_CASE, "The version begins with an upper-case V; write v.", part="version")
+        reading.note(Code.UPPER_CASE, _("The version begins with an upper-case V; write v."), part="version")
     return rest
 
 
@@ -107,7 +115,7 @@ def _take_region(segments: list[str], reading: Reading) -> tuple[str, list[str]]
     """Take the region; `ca_bc_` before a source of its own is the region `ca-bc`."""
     match segments:
         case [country, subdivision, source, *rest] if country == "ca" and subdivision in SGC_PROVINCES:
-            message = f"The region `ca_{subdivision}` has an underscore; write `ca-{subdivision}`."
+            message = _("The region `ca_%(part)s` has an underscore; write `ca-%(part)s`.", part=subdivision)
             reading.note(Code.REGION_UNDERSCORE, message, region=f"ca-{subdivision}")
             return f"ca-{subdivision}", [source, *rest]
         case [region, *rest]:
@@ -134,14 +142,24 @@ def _take_origin(segments: list[str], reading: Reading) -> list[str]:
 def _note_origin(dguid: str, reading: Reading, *, is_joined: bool) -> None:
     reading.dguid = dguid.upper()
     if dguid != reading.dguid:
-        message = f"The letters of DGUID `{dguid}` are lower case; write `{reading.dguid}`."
+        message = _(
+            "The letters of DGUID `%(dguid)s` are lower case; write `%(instead)s`.",
+            dguid=dguid,
+            instead=reading.dguid,
+        )
         reading.note(Code.DGUID_LETTER, message, dguid=dguid)
     if not is_joined:
-        message = f"The DGUID `{dguid}` follows an underscore; write a hyphen between source and DGUID."
+        message = _(
+            "The DGUID `%(dguid)s` follows an underscore; write a hyphen between source and DGUID.", dguid=dguid
+        )
         reading.note(Code.DGUID_UNDERSCORE, message, dguid=dguid)
     if len(reading.source) > 1:
         source = "_".join(reading.source)
-        message = f"The source `{source}` has underscores; write `{source.replace('_', '-')}`."
+        message = _(
+            "The source `%(source)s` has underscores; write `%(instead)s`.",
+            source=source,
+            instead=source.replace("_", "-"),
+        )
         reading.note(Code.SOURCE_UNDERSCORE, message, source=source)
 
 
@@ -162,10 +180,14 @@ def _take_package(segments: list[str], reading: Reading) -> tuple[list[str], lis
     index = (full or named)[0]
     reading.package = _package_of(segments[index])
     if not full:
-        message = f"The data package is written `{segments[index]}`; write `{reading.package}`."
+        message = _(
+            "The data package is written `%(found)s`; write `%(package)s`.",
+            found=segments[index],
+            package=reading.package,
+        )
         reading.note(Code.PACKAGE_PREFIX, message, package=reading.package)
     elif segments[index] != reading.package:
-        reading.note(Code.UPPER_CASE, "The data package has upper-case letters; write them lower.", part="package")
+        reading.note(Code.UPPER_CASE, _("The data package has upper-case letters; write them lower."), part="package")
     return segments[:index], segments[index + 1 :]
 
 
@@ -177,7 +199,10 @@ def _read_dates(theme: list[str], segments: list[str], reading: Reading) -> None
     """Find the vintage: right after the package, else the last date that is not a download date."""
     dates = [index for index, segment in enumerate(segments) if _is_date(segment)]
     if len(dates) > 1 and _FULL_DATE.fullmatch(segments[-1]):
-        message = f"The date {segments[-1]} at the end is no vintage and no variant; leave a download date out."
+        message = _(
+            "The date %(date)s at the end is no vintage and no variant; leave a download date out.",
+            date=segments[-1],
+        )
         reading.note(Code.DOWNLOAD_DATE, message, date=segments[-1])
         segments = segments[:-1]
         dates.pop()
@@ -195,7 +220,11 @@ def _split_vintage(segment: str, reading: Reading) -> list[str]:
         reading.vintage = segment
         return []
     reading.vintage, tail = match.groups()
-    message = f"The vintage `{segment}` goes on after its date; write `{tail}` into the variant."
+    message = _(
+        "The vintage `%(vintage)s` goes on after its date; write `%(tail)s` into the variant.",
+        vintage=segment,
+        tail=tail,
+    )
     reading.note(Code.VINTAGE_TAIL, message, vintage=segment, tail=tail)
     return [tail]
 
@@ -203,10 +232,18 @@ def _split_vintage(segment: str, reading: Reading) -> list[str]:
 def _read_variant(variant: list[str], theme: list[str], reading: Reading) -> None:
     if theme and reading.vintage:
         words = "-".join(theme)
-        message = f"`{'_'.join(theme)}` stands before the date; write it after the date as variant `{words}`."
+        message = _(
+            "`%(theme)s` stands before the date; write it after the date as variant `%(words)s`.",
+            theme="_".join(theme),
+            words=words,
+        )
         reading.note(Code.THEME_BEFORE_DATE, message, theme=words)
     if len(variant) > 1:
-        message = f"The variant `{'_'.join(variant)}` has underscores; write `{'-'.join(variant)}`."
+        message = _(
+            "The variant `%(variant)s` has underscores; write `%(instead)s`.",
+            variant="_".join(variant),
+            instead="-".join(variant),
+        )
         reading.note(Code.VARIANT_UNDERSCORE, message, variant="-".join(variant))
     reading.variant = variant + theme
 
@@ -218,14 +255,22 @@ def _words(part: str, pieces: list[str], reading: Reading) -> str:
         reading.is_complete = False
     words = re.sub(r"[^a-z0-9]+", "-", raw).strip("-")
     if words != raw:
-        message = f"The {part} `{raw}` has dots, or hyphens too many; write `{words}`."
+        message = _(
+            "The %(part)s `%(value)s` has dots, or hyphens too many; write `%(words)s`.",
+            part=PART_NAMES[part],
+            value=raw,
+            words=words,
+        )
         reading.note(Code.WORD_SHAPE, message, part=part, value=raw)
     return words
 
 
 def _lower(part: str, raw: str, reading: Reading) -> str:
     if raw != raw.lower():
-        reading.note(Code.UPPER_CASE, f"The {part} `{raw}` has upper-case letters; write them lower.", part=part)
+        message = _(
+            "The %(part)s `%(value)s` has upper-case letters; write them lower.", part=PART_NAMES[part], value=raw
+        )
+        reading.note(Code.UPPER_CASE, message, part=part)
     return raw.lower()
 
 

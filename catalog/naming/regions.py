@@ -7,6 +7,7 @@ that opens most of their geographic codes. Other countries' subdivisions are che
 import re
 
 from catalog.naming.findings import Code, Finding
+from catalog.sentences import sentence as _
 
 SGC_PROVINCES = {
     "nl": "10",
@@ -44,7 +45,10 @@ def check_region(region: str) -> list[Finding]:
         return [
             Finding(
                 Code.REGION_SHAPE,
-                f"`{region}` is no ISO 3166 code in lower case; begin with a region such as `ca` or `ca-bc`.",
+                _(
+                    "`%(region)s` is no ISO 3166 code in lower case; begin with a region such as `ca` or `ca-bc`.",
+                    **facts,
+                ),
                 facts,
             )
         ]
@@ -53,7 +57,10 @@ def check_region(region: str) -> list[Finding]:
         return [
             Finding(
                 Code.REGION_UNKNOWN,
-                f"ISO 3166 has no region `{region}`; write `ca`, or a province or territory such as `ca-bc`.",
+                _(
+                    "ISO 3166 has no region `%(region)s`; write `ca`, or a province or territory such as `ca-bc`.",
+                    **facts,
+                ),
                 facts,
             )
         ]
@@ -61,7 +68,10 @@ def check_region(region: str) -> list[Finding]:
         return [
             Finding(
                 Code.SUBDIVISION_UNCHECKED,
-                f"`{region}` has the shape of an ISO 3166-2 code, but only Canada's are known here; check it.",
+                _(
+                    "`%(region)s` has the shape of an ISO 3166-2 code, but only Canada's are known here; check it.",
+                    **facts,
+                ),
                 facts,
                 breaks=False,
             )

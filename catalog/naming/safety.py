@@ -5,6 +5,7 @@ import re
 from catalog.naming.findings import Code, Finding
 from catalog.naming.identifier import IDENTIFIER_LENGTH, too_long
 from catalog.paths import is_device_name
+from catalog.sentences import sentence as _
 
 _SAFE = re.compile(r"[A-Za-z0-9._-]")
 _LATEST = re.compile(r"(?:.*_)?v?latest", re.IGNORECASE)
@@ -13,7 +14,7 @@ _LATEST = re.compile(r"(?:.*_)?v?latest", re.IGNORECASE)
 def unsafe(text: str) -> list[Finding]:
     """Say why a text can be no identifier, not even an imported one; looks at no more than its allowed length."""
     if not text:
-        return [Finding(Code.EMPTY, "It is empty; write an identifier.")]
+        return [Finding(Code.EMPTY, _("It is empty; write an identifier."))]
     if len(text) > IDENTIFIER_LENGTH:
         return [too_long()]
     codes = dict.fromkeys(_code_of(character) for character in text if not _SAFE.fullmatch(character))
@@ -30,28 +31,32 @@ def _code_of(character: str) -> Code:
     return {"/": Code.SEPARATOR, "\\": Code.SEPARATOR, "+": Code.BUILD_METADATA}.get(character, Code.CHARACTER)
 
 
-_ONLY = "use letters, digits, hyphens, underscores and dots."
 _CHARACTER_MESSAGES = {
-    Code.WHITESPACE: "It has a space or a line break; separate words with hyphens.",
-    Code.NON_ASCII: f"It has a character outside ASCII, maybe one that only looks like a letter; {_ONLY}",
-    Code.CONTROL: f"It has a control character; {_ONLY}",
-    Code.SEPARATOR: "It has a slash or backslash, which would make folders of it; leave it out.",
-    Code.BUILD_METADATA: "It has a `+`; versions have no build metadata here, end as in `v0.1.0-beta`.",
-    Code.CHARACTER: f"It has a character that is not safe in names; {_ONLY}",
+    Code.WHITESPACE: _("It has a space or a line break; separate words with hyphens."),
+    Code.NON_ASCII: _(
+        "It has a character outside ASCII, maybe one that only looks like a letter;"
+        " use letters, digits, hyphens, underscores and dots."
+    ),
+    Code.CONTROL: _("It has a control character; use letters, digits, hyphens, underscores and dots."),
+    Code.SEPARATOR: _("It has a slash or backslash, which would make folders of it; leave it out."),
+    Code.BUILD_METADATA: _("It has a `+`; versions have no build metadata here, end as in `v0.1.0-beta`."),
+    Code.CHARACTER: _(
+        "It has a character that is not safe in names; use letters, digits, hyphens, underscores and dots."
+    ),
 }
 
 
 def _unsafe_as_a_whole(text: str) -> list[Finding]:
     findings = []
     if ".." in text:
-        findings.append(Finding(Code.DOTS, "It has `..`, which leads out of a folder; leave it out."))
+        findings.append(Finding(Code.DOTS, _("It has `..`, which leads out of a folder; leave it out.")))
     if text[0] in ".-" or text.endswith("."):
         findings.append(
-            Finding(Code.EDGE, "It begins with a dot or hyphen, or ends with a dot; begin with the region.")
+            Finding(Code.EDGE, _("It begins with a dot or hyphen, or ends with a dot; begin with the region."))
         )
     if is_device_name(text):
-        findings.append(Finding(Code.DEVICE, "Windows keeps this name for a device; begin with the region."))
+        findings.append(Finding(Code.DEVICE, _("Windows keeps this name for a device; begin with the region.")))
     if _LATEST.fullmatch(text):
-        message = "`latest` is an address that moves, not a version; write the number such as `v0.1.0-beta`."
+        message = _("`latest` is an address that moves, not a version; write the number such as `v0.1.0-beta`.")
         findings.append(Finding(Code.LATEST, message))
     return findings

@@ -18,12 +18,12 @@ class Deposit(models.Model):
         VERIFIED = "verified", _("Verified")
         PUBLIC = "public", _("Public")
 
-    version = models.ForeignKey(Version, models.PROTECT, related_name="deposits")
-    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="deposits")
-    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    version = models.ForeignKey(Version, models.PROTECT, related_name="deposits", verbose_name=_("version"))
+    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="deposits", verbose_name=_("mirror"))
+    state = models.CharField(_("state"), max_length=8, choices=State, default=State.OPEN)
     record_id = models.CharField(max_length=200, blank=True)
     landing_url = models.URLField(max_length=600, blank=True)
-    created_at = models.DateTimeField()
+    created_at = models.DateTimeField(_("created at"))
 
     class Meta:
         verbose_name = _("deposit")
@@ -58,12 +58,12 @@ class Replica(models.Model):
         DAMAGED = "damaged", _("Damaged")
         MISSING = "missing", _("Missing")
 
-    asset = models.ForeignKey(Asset, models.PROTECT, related_name="replicas")
-    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="replicas")
+    asset = models.ForeignKey(Asset, models.PROTECT, related_name="replicas", verbose_name=_("file"))
+    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="replicas", verbose_name=_("mirror"))
     locator = models.CharField(max_length=700, blank=True)
     url = models.URLField(max_length=1200, blank=True)
-    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
-    verified_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(_("state"), max_length=8, choices=State, default=State.PENDING)
+    verified_at = models.DateTimeField(_("verified at"), null=True, blank=True)
     objects = ReplicaQuerySet.as_manager()
 
     class Meta:
@@ -105,14 +105,14 @@ class Check(models.Model):
         DAMAGED = "damaged", _("Bytes differ")
         MISSING = "missing", _("Missing")
 
-    replica = models.ForeignKey(Replica, models.PROTECT, related_name="checks")
-    level = models.PositiveSmallIntegerField(choices=Level)
-    method = models.CharField(max_length=60)
-    result = models.CharField(max_length=7, choices=Result)
+    replica = models.ForeignKey(Replica, models.PROTECT, related_name="checks", verbose_name=_("copy"))
+    level = models.PositiveSmallIntegerField(_("level"), choices=Level)
+    method = models.CharField(_("method"), max_length=60)
+    result = models.CharField(_("result"), max_length=7, choices=Result)
     size_seen_bytes = models.BigIntegerField(null=True)
     checksum_seen = models.CharField(max_length=80, blank=True)
     checker = models.CharField(max_length=60)
-    at = models.DateTimeField()
+    at = models.DateTimeField(_("at"))
 
     class Meta:
         ordering = ["-at", "-pk"]

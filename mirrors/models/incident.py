@@ -20,16 +20,18 @@ class Incident(models.Model):
         MISSING = "missing", _("Missing")
         SILENT = "silent", _("No answer")
 
-    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="incidents")
-    replica = models.ForeignKey(Replica, models.PROTECT, null=True, blank=True, related_name="incidents")
-    kind = models.CharField(max_length=7, choices=Kind)
+    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="incidents", verbose_name=_("mirror"))
+    replica = models.ForeignKey(
+        Replica, models.PROTECT, null=True, blank=True, related_name="incidents", verbose_name=_("copy")
+    )
+    kind = models.CharField(_("kind"), max_length=7, choices=Kind)
     finding = models.TextField(blank=True)
     found_by = models.ForeignKey(Check, models.PROTECT, null=True, blank=True, related_name="+")
-    found_at = models.DateTimeField()
+    found_at = models.DateTimeField(_("found at"))
     source = models.ForeignKey(Mirror, models.PROTECT, null=True, blank=True, related_name="+")
     ended_by = models.ForeignKey(Check, models.PROTECT, null=True, blank=True, related_name="+")
-    ended_at = models.DateTimeField(null=True, blank=True)
-    told_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    told_at = models.DateTimeField(_("told at"), null=True, blank=True)
 
     class Meta:
         ordering = ["-found_at", "-pk"]

@@ -65,25 +65,30 @@ class Mirror(models.Model):
         STRATEGIC = "strategic", _("Strategic")
         COMMUNITY = "community", _("Community")
 
-    slug = models.SlugField(max_length=40, unique=True)
-    name = models.CharField(max_length=120)
-    kind = models.CharField(max_length=16, choices=Kind)
-    operator = models.CharField(max_length=120)
-    jurisdiction = models.CharField(max_length=2, help_text=_("ISO 3166-1 country code, upper-case."))
-    location = models.CharField(max_length=120, blank=True)
-    tier = models.CharField(max_length=12, choices=Tier, default=Tier.PRIMARY)
-    endpoint = models.CharField(max_length=400, help_text=_("For a local mirror: its directory."))
+    slug = models.SlugField(_("short name"), max_length=40, unique=True)
+    name = models.CharField(_("name"), max_length=120)
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    operator = models.CharField(_("operator"), max_length=120)
+    jurisdiction = models.CharField(
+        _("jurisdiction"), max_length=2, help_text=_("ISO 3166-1 country code, upper-case.")
+    )
+    location = models.CharField(_("location"), max_length=120, blank=True)
+    tier = models.CharField(_("tier"), max_length=12, choices=Tier, default=Tier.PRIMARY)
+    endpoint = models.CharField(_("endpoint"), max_length=400, help_text=_("For a local mirror: its directory."))
     public_url = models.URLField(
-        max_length=400, help_text=_("Base address of its files, without a slash at the end.")
+        _("public address"), max_length=400, help_text=_("Base address of its files, without a slash at the end.")
     )
     capacity_bytes = models.BigIntegerField(
-        null=True, blank=True, help_text=_("What the operator gives us; empty where there is no limit.")
+        _("capacity in bytes"),
+        null=True,
+        blank=True,
+        help_text=_("What the operator gives us; empty where there is no limit."),
     )
-    has_range = models.BooleanField(default=True)
-    has_cors = models.BooleanField(default=True)
-    offers_web_seed = models.BooleanField(default=True)
-    is_enabled = models.BooleanField(default=True)
-    state = models.CharField(max_length=7, choices=State, default=State.ANSWERS, editable=False)
+    has_range = models.BooleanField(_("answers ranges"), default=True)
+    has_cors = models.BooleanField(_("answers browsers (CORS)"), default=True)
+    offers_web_seed = models.BooleanField(_("offers web seeds"), default=True)
+    is_enabled = models.BooleanField(_("is enabled"), default=True)
+    state = models.CharField(_("state"), max_length=7, choices=State, default=State.ANSWERS, editable=False)
     added_at = models.DateTimeField()
     history = HistoricalRecords(excluded_fields=["state"], history_change_reason_field=models.TextField(null=True))
     objects = MirrorQuerySet.as_manager()
@@ -113,12 +118,14 @@ class Mirror(models.Model):
 class MirrorTransition(models.Model):
     """One change of a mirror's state. Append-only."""
 
-    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="transitions")
-    source = models.CharField(max_length=7, choices=Mirror.State)
-    to = models.CharField(max_length=7, choices=Mirror.State)
-    why = models.TextField(blank=True)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
-    at = models.DateTimeField()
+    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="transitions", verbose_name=_("mirror"))
+    source = models.CharField(_("state before"), max_length=7, choices=Mirror.State)
+    to = models.CharField(_("state after"), max_length=7, choices=Mirror.State)
+    why = models.TextField(_("reason"), blank=True)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
+    )
+    at = models.DateTimeField(_("at"))
 
     class Meta:
         ordering = ["-at", "-pk"]
@@ -140,13 +147,13 @@ class MirrorProbe(models.Model):
         FAILED = "failed", _("No answer")
         UNASKED = "unasked", _("Not asked")
 
-    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="probes")
+    mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="probes", verbose_name=_("mirror"))
     url = models.URLField(max_length=1200, blank=True)
-    result = models.CharField(max_length=7, choices=Result)
-    finding = models.TextField(blank=True)
-    latency_ms = models.PositiveIntegerField(null=True, blank=True)
+    result = models.CharField(_("result"), max_length=7, choices=Result)
+    finding = models.TextField(_("finding"), blank=True)
+    latency_ms = models.PositiveIntegerField(_("latency in ms"), null=True, blank=True)
     checker = models.CharField(max_length=60)
-    at = models.DateTimeField()
+    at = models.DateTimeField(_("at"))
 
     class Meta:
         ordering = ["-at", "-pk"]
@@ -191,9 +198,13 @@ class Policy(models.Model):
     """Which datasets go to a mirror: one dataset, one package, or (both empty) all of them."""
 
     mirror = models.ForeignKey(Mirror, models.CASCADE, related_name="policies")
-    package = models.ForeignKey(DataPackage, models.PROTECT, null=True, blank=True, related_name="+")
-    dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, blank=True, related_name="+")
-    is_required = models.BooleanField(default=True)
+    package = models.ForeignKey(
+        DataPackage, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("data package")
+    )
+    dataset = models.ForeignKey(
+        Dataset, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("dataset")
+    )
+    is_required = models.BooleanField(_("is required"), default=True)
     history = HistoricalRecords(history_change_reason_field=models.TextField(null=True))
 
     class Meta:

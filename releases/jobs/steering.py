@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
 from releases.jobs import registry
 from releases.jobs.advance import MENDABLE, MOVING, advance, lock_job, note
@@ -27,7 +28,7 @@ def retry(step: Step, *, by: Any) -> None:
             Q(state=Step.State.FAILED) | Q(state=Step.State.DUE) & ~Q(error=""), pk=step.pk
         ).update(state=Step.State.DUE, attempts=0, due_at=now, woken_at=now, ended_at=None)
         if not moved:
-            raise refused(step, "can be retried only after it failed")
+            raise refused(step, _("%(step)s: it is %(state)s; it can be retried only after it failed."))
         Job.objects.filter(pk=job.pk).update(state=Job.State.OPEN, ended_at=None)
         note(step, StepEvent.Kind.RETRIED, by=by)
         wake_all([step.pk])
@@ -41,14 +42,19 @@ def skip(step: Step, *, by: Any, reason: str) -> None:
     """
     reason = reason.strip()
     if len(reason) < SHORTEST_REASON:
-        raise JobRefusedError(f"{step.label}: say in at least {SHORTEST_REASON} characters why it is left out.")
+        raise JobRefusedError(
+            _("%(step)s: say in at least %(count)s characters why it is left out.")
+            % {"step": step.label, "count": SHORTEST_REASON}
+        )
     with transaction.atomic():
         mendable_job(step)
         moved = Step.objects.filter(
             pk=step.pk, state__in=[Step.State.FAILED, Step.State.DUE, Step.State.AWAITING]
         ).update(state=Step.State.SKIPPED, skip_reason=reason, fence=F("fence") + 1, ended_at=clock.now())
         if not moved:
-            raise refused(step, "can be skipped only while it waits or after it failed")
+            raise refused(
+                step, _("%(step)s: it is %(state)s; it can be skipped only while it waits or after it failed.")
+            )
         Job.objects.filter(pk=step.job_id).update(state=Job.State.OPEN, ended_at=None)
         note(step, StepEvent.Kind.SKIPPED, reason, by)
         advance(step.job_id)
@@ -62,7 +68,10 @@ def cancel(job: Job, *, by: Any) -> None:
     with transaction.atomic():
         found = lock_job(job.pk)
         if found.state not in MENDABLE:
-            raise JobRefusedError(f"{job.key}: it is {found.get_state_display().lower()}; there is nothing to stop.")
+            raise JobRefusedError(
+                _("%(job)s: it is %(state)s; there is nothing to stop.")
+                % {"job": job.key, "state": found.get_state_display().lower()}
+            )
         Job.objects.filter(pk=job.pk).update(state=Job.State.CANCELLED, ended_at=clock.now())
         job.steps.filter(state__in=MOVING).update(
             state=Step.State.CANCELLED, lease_until_at=None, fence=F("fence") + 1, ended_at=clock.now()
@@ -77,12 +86,17 @@ def cancel(job: Job, *, by: Any) -> None:
 def resume(job: Job, *, by: Any) -> None:
     """Let a stopped job go on where it was; raises JobRefusedError for any other, or where stopping undid it."""
     if registry.pipeline(job.pipeline).on_cancelled is not None:
-        raise JobRefusedError(f"{job.key}: stopping it gave its release back. Start it anew from there.")
+        raise JobRefusedError(
+            _("%(job)s: stopping it gave its release back. Start it anew from there.") % {"job": job.key}
+        )
     now = clock.now()
     with transaction.atomic():
         found = lock_job(job.pk)
         if found.state != Job.State.CANCELLED:
-            raise JobRefusedError(f"{job.key}: it is {found.get_state_display().lower()}, not stopped.")
+            raise JobRefusedError(
+                _("%(job)s: it is %(state)s, not stopped.")
+                % {"job": job.key, "state": found.get_state_display().lower()}
+            )
         Job.objects.filter(pk=job.pk).update(state=Job.State.OPEN, ended_at=None)
         stopped = job.steps.filter(state=Step.State.CANCELLED)
         woken = list(stopped.values_list("pk", flat=True))
@@ -110,12 +124,13 @@ def mendable_job(step: Step) -> Job:
     job = lock_job(step.job_id)
     if job.state not in MENDABLE:
         raise JobRefusedError(
-            f"{step.label}: its job is {job.get_state_display().lower()}. "
-            "Steps are retried or skipped while their job runs or after it failed."
+            _("%(step)s: its job is %(state)s. Steps are retried or skipped while their job runs or after it failed.")
+            % {"step": step.label, "state": job.get_state_display().lower()}
         )
     return job
 
 
-def refused(step: Step, rule: str) -> JobRefusedError:
+def refused(step: Step, sentence: str) -> JobRefusedError:
+    """Fill a sentence about a step with its name and the state that it has now."""
     step.refresh_from_db()
-    return JobRefusedError(f"{step.label}: it is {step.get_state_display().lower()}; it {rule}.")
+    return JobRefusedError(sentence % {"step": step.label, "state": step.get_state_display().lower()})

@@ -12,7 +12,7 @@ class Manifest(models.Model):
 
     sha256 = models.CharField(max_length=64, unique=True)
     body = models.TextField()  # a foreign document, kept verbatim: hashing it gives `sha256`
-    locked_at = models.DateTimeField()
+    locked_at = models.DateTimeField(_("locked at"))
 
     class Meta:
         ordering = ["-locked_at"]
@@ -47,19 +47,20 @@ class Build(models.Model):
         DIFFERENT = "different", _("Different")
         FAILED = "failed", _("Failed")
 
-    release = models.ForeignKey(Release, models.PROTECT, related_name="builds")
+    release = models.ForeignKey(Release, models.PROTECT, related_name="builds", verbose_name=_("release"))
     manifest = models.ForeignKey(Manifest, models.PROTECT, related_name="builds")
-    purpose = models.CharField(max_length=7, choices=Purpose)
-    round = models.PositiveSmallIntegerField()
-    number = models.PositiveSmallIntegerField()
-    state = models.CharField(max_length=9, choices=State, default=State.RUNNING)
-    verdict = models.CharField(max_length=9, choices=Verdict, blank=True)
+    purpose = models.CharField(_("purpose"), max_length=7, choices=Purpose)
+    round = models.PositiveSmallIntegerField(_("round"))
+    number = models.PositiveSmallIntegerField(_("number"))
+    state = models.CharField(_("state"), max_length=9, choices=State, default=State.RUNNING)
+    verdict = models.CharField(_("verdict"), max_length=9, choices=Verdict, blank=True)
     executor = models.CharField(max_length=20, blank=True)
-    isolation = models.CharField(max_length=200, blank=True)  # what really confined the process, in words
+    # What really confined the process, in words.
+    isolation = models.CharField(_("isolation"), max_length=200, blank=True)
     environment_sha256 = models.CharField(max_length=64, blank=True)
     log = models.TextField(blank=True)  # the last 200 KiB of the recipe's own output
     finding = models.TextField(blank=True)  # why it failed or which files differ, as a sentence
-    started_at = models.DateTimeField()
+    started_at = models.DateTimeField(_("started at"))
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

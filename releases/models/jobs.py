@@ -19,13 +19,13 @@ class Job(models.Model):
         FAILED = "failed", _("Failed, needs a person")
         CANCELLED = "cancelled", _("Stopped")
 
-    key = models.CharField(max_length=255, unique=True)
-    pipeline = models.CharField(max_length=60)
+    key = models.CharField(_("key"), max_length=255, unique=True)
+    pipeline = models.CharField(_("pipeline"), max_length=60)
     subject = models.BigIntegerField()
-    state = models.CharField(max_length=9, choices=State, default=State.OPEN)
+    state = models.CharField(_("state"), max_length=9, choices=State, default=State.OPEN)
     stage = models.PositiveSmallIntegerField(default=0)
-    created_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -60,11 +60,11 @@ class Step(models.Model):
     position = models.PositiveIntegerField()
     function = models.CharField(max_length=120)
     subject = models.BigIntegerField()
-    label = models.CharField(max_length=255)
+    label = models.CharField(_("label"), max_length=255)
     is_required = models.BooleanField(default=True)
-    state = models.CharField(max_length=9, choices=State, default=State.DUE)
+    state = models.CharField(_("state"), max_length=9, choices=State, default=State.DUE)
     fence = models.PositiveIntegerField(default=0)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     lease_until_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField()
     woken_at = models.DateTimeField(null=True, blank=True)
@@ -72,12 +72,12 @@ class Step(models.Model):
     checkpoint = models.TextField(blank=True)  # JSON of the step's own making, opaque to the engine
     done_units = models.BigIntegerField(default=0)
     total_units = models.BigIntegerField(null=True, blank=True)
-    done_bytes = models.BigIntegerField(default=0)
-    total_bytes = models.BigIntegerField(null=True, blank=True)
-    error = models.TextField(blank=True)
+    done_bytes = models.BigIntegerField(_("bytes done"), default=0)
+    total_bytes = models.BigIntegerField(_("bytes in all"), null=True, blank=True)
+    error = models.TextField(_("error"), blank=True)
     skip_reason = models.TextField(blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
     class Meta:
         ordering = ["job", "stage", "position"]

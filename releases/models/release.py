@@ -46,18 +46,25 @@ class Release(models.Model):
         PUBLISHING = "publishing", _("Publishing")
         PUBLISHED = "published", _("Published")
 
-    version = models.OneToOneField(Version, models.PROTECT, related_name="release")
-    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    version = models.OneToOneField(Version, models.PROTECT, related_name="release", verbose_name=_("version"))
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
     definition = models.TextField()
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    submitter = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("author"))
+    submitter = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("submitted by"),
+    )
     reviewed_digest = models.CharField(max_length=64, blank=True)
-    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
     is_confirmed = models.BooleanField(default=True)  # policy: rebuild from the bundle before publishing
     unconfirmed_reason_en = models.TextField(blank=True)
     unconfirmed_reason_fr = models.TextField(blank=True)
     includes_sources = models.BooleanField(default=True)  # policy: sources travel as Assets
-    created_at = models.DateTimeField()
+    created_at = models.DateTimeField(_("created at"))
     objects = ReleaseQuerySet.as_manager()
 
     class Meta:
@@ -183,14 +190,14 @@ class DeclaredOutput(models.Model):
 class SourceFile(models.Model):
     """One upstream file that a release is made from, as received and kept in our storage."""
 
-    release = models.ForeignKey(Release, models.CASCADE, related_name="sources")
-    name = models.CharField(max_length=120)
+    release = models.ForeignKey(Release, models.CASCADE, related_name="sources", verbose_name=_("release"))
+    name = models.CharField(_("name"), max_length=120)
     url = models.URLField(max_length=1000)
-    size_bytes = models.BigIntegerField()
+    size_bytes = models.BigIntegerField(_("size in bytes"))
     sha256 = models.CharField(max_length=64)
     media_type = models.CharField(max_length=120)
     storage_key = models.CharField(max_length=600)
-    stored_at = models.DateTimeField()
+    stored_at = models.DateTimeField(_("stored at"))
 
     class Meta:
         ordering = ["release", "name"]

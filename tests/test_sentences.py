@@ -1,0 +1,99 @@
+"""What refuses a person speaks the language of that person: no error is made with a bare English sentence.
+
+Every making of an error of ours is read with `ast`. Its first argument may not be a literal, unless the module stands
+below with the reason why nobody reads it in answer to what he just did.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_layers import APPS, ROOT, named, sources
+
+STORED = "raised while a step works or a command runs; kept in a row, in English"
+START = "stops the start of the program; read in a log"
+EXEMPT = {
+    "catalog/digests.py": STORED,
+    "catalog/stac_schemas.py": STORED,
+    "catalog/storage/files.py": STORED,
+    "dfc_site/demo.py": STORED,
+    "mirrors/backends/local.py": STORED,
+    "mirrors/backends/memory.py": STORED,
+    "mirrors/connect.py": STORED,
+    "mirrors/knock.py": STORED,
+    "mirrors/probe.py": STORED,
+    "mirrors/repair.py": STORED,
+    "mirrors/replicate.py": STORED,
+    "mirrors/tell.py": STORED,
+    "mirrors/verify.py": STORED,
+    "releases/build.py": STORED,
+    "releases/commit.py": STORED,
+    "releases/confirm.py": STORED,
+    "releases/environments.py": STORED,
+    "releases/items.py": STORED,
+    "releases/jobs/context.py": STORED,
+    "releases/jobs/registry.py": START,
+    "releases/manifest.py": STORED,
+    "releases/reserve.py": STORED,
+    "releases/seal.py": STORED,
+    "swarm/bencode.py": STORED,
+    "swarm/decide.py": STORED,
+    "swarm/letters.py": STORED,
+    "swarm/torrent.py": STORED,
+}
+
+
+def errors() -> set[str]:
+    """Give the name of every error that we declare."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in sources(*APPS))
+    declared = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    return {node.name for node in declared if node.name.endswith("Error")}
+
+
+ERRORS = errors()
+
+
+def is_bare(node: ast.AST) -> bool:
+    """Tell whether an expression is a literal with words in it."""
+    if isinstance(node, ast.JoinedStr):
+        return any(is_bare(part) for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return is_bare(node.left)
+    return isinstance(node, ast.Constant) and any(character.isalpha() for character in str(node.value))
+
+
+def bare_sentences(text: str) -> Iterator[int]:
+    """Give the line of each error that is made with a bare sentence."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
+            yield from (one.lineno for one in node.args[:1] if is_bare(one))
+
+
+def lines_of(path: Path) -> list[str]:
+    return [f"{named(path)}:{line}" for line in bare_sentences(path.read_text(encoding="utf-8"))]
+
+
+def test_every_refusal_is_marked_for_translation() -> None:
+    assert {"DefinitionError", "IdentifierError", "JobRefusedError", "NotPausableError"} <= ERRORS
+    assert [line for path in sources(*APPS) if named(path) not in EXEMPT for line in lines_of(path)] == []
+
+
+def test_no_exemption_outlives_its_reason() -> None:
+    assert [name for name in EXEMPT if not lines_of(ROOT / name)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ('raise DefinitionError("Too long.")', [1]),
+        ('raise DefinitionError(f"{name}: too long.", name=name)', [1]),
+        ('return DefinitionError("%s is too long." % name)', [1]),
+        ('raise DefinitionError(_("%(name)s: too long.") % {"name": name})', []),
+        ('raise DefinitionError(f"{summary}\\n{lines}")', []),
+        ('raise ValueError("a bug of ours")', []),
+    ],
+)
+def test_the_reader_knows_a_bare_sentence(code: str, lines: list[int]) -> None:
+    assert list(bare_sentences(code)) == lines
