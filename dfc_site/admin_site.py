@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from catalog.folding import fold
 from dfc_site import dashboard
 
 
@@ -23,3 +24,10 @@ class StewardshipSite(admin.AdminSite):
             "figures": dashboard.figures(now=now),
         }
         return super().index(request, {**context, **(extra_context or {})})
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Sort apps and models by their names as readers of either language do: É beside E."""
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            app["models"].sort(key=lambda model: fold(str(model["name"])))
+        return sorted(apps, key=lambda app: fold(str(app["name"])))

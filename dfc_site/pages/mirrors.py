@@ -45,9 +45,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is true of all mirrors together."""
+    """What is true of all mirrors together; a mirror that was never asked does not count as answering."""
 
     mirrors: int
+    asked: int
     answering: int
     unreachable: int
     open_incidents: int
@@ -82,7 +83,8 @@ def verdict_of(found: list[Figures], *, now: datetime) -> Verdict:
     proved = [one for one in found if one.oldest_proof_at is not None]
     return Verdict(
         mirrors=len(found),
-        answering=sum(one.mirror.state == Mirror.State.ANSWERS for one in found),
+        asked=sum(one.probe is not None for one in found),
+        answering=sum(one.probe is not None and one.mirror.state == Mirror.State.ANSWERS for one in found),
         unreachable=unreachable_files(now=now),
         open_incidents=incidents().filter(ended_at=None).count(),
         copies=sum(one.copies for one in found),

@@ -115,3 +115,22 @@ def test_the_page_needs_few_queries(published: Release, client: Client, django_a
     client.get("/admin/")
     with django_assert_max_num_queries(40):
         client.get("/admin/")
+
+
+def test_a_french_list_has_accented_names_beside_the_plain_ones(installation: dict[str, str], client: Client) -> None:
+    client.cookies["django_language"] = "fr"
+    shown = page(client, "admin")
+    places = [
+        shown.index(f">{name}</a>") for name in ("Changements du catalogue", "Éditions du catalogue", "Fichiers")
+    ]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_stock_list_writes_instants_as_every_page_does(
+    installation: dict[str, str], client: Client, language: str
+) -> None:
+    registered_at = node("approved").registered_at
+    client.force_login(demo.person("admin"))
+    client.cookies["django_language"] = language
+    assert f"{registered_at:%Y-%m-%d %H:%M} UTC" in client.get("/admin/swarm/node/").content.decode()

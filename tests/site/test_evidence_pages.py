@@ -222,7 +222,17 @@ def answered(slug: str, latency_ms: int) -> None:
     )
 
 
+def test_a_mirror_that_was_never_asked_is_not_said_to_answer(kept: Kept, client: Client) -> None:
+    assert "No mirror has been asked yet whether it answers." in text(client, "/en/mirrors/")
+    answered("second", 12)
+    words = text(client, "/en/mirrors/")
+    assert "1 of 2 mirrors answers." in words
+    assert "Mirrors 1 of 2 answer now" in words
+
+
 def test_the_mirrors_page_says_first_what_is_true_of_all(kept: Kept, client: Client) -> None:
+    answered("origin", 12)
+    answered("second", 12)
     words = text(client, "/en/mirrors/")
     assert "All 2 mirrors answer. Every published file can be downloaded." in words
     assert (
@@ -232,6 +242,8 @@ def test_the_mirrors_page_says_first_what_is_true_of_all(kept: Kept, client: Cli
 
 
 def test_a_silent_mirror_is_counted_named_and_dated(kept: Kept, client: Client) -> None:
+    answered("origin", 12)
+    answered("second", 12)
     second = Mirror.objects.get(slug="second")
     mirror_is_silent(second, "The disk is gone.", now=timezone.now())
     words = text(client, "/en/mirrors/")
@@ -288,6 +300,7 @@ def test_an_installation_without_mirrors_says_what_comes_next(client: Client) ->
 
 
 def test_a_mirror_out_of_service_is_not_on_the_page(kept: Kept, client: Client) -> None:
+    answered("origin", 12)
     Mirror.objects.filter(slug="second").update(is_enabled=False)
     assert "The one mirror answers." in text(client, "/en/mirrors/")
 

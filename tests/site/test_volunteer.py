@@ -16,6 +16,7 @@ from tests.site.running import Installation, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
+FAILED = 500
 numbers = count(1)
 PUBLIC = ("", "register/", "registered/", "confirmed/", "erased/", "link/", "link/sent/", "link/broken/", "n-222222/")
 OWN = ("", "change/", "leave/?how=grace", "leave/?how=now", "erase/")
@@ -254,8 +255,9 @@ def test_a_french_speaker_gets_french_letters(site: Installation, visit: Any) ->
 def owned(site: Installation, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A node and the cookies of its owner's browser, made without the browser's help."""
     code = (
-        "from tests.swarm.factories import link, node;"
-        "one = node('active', token_number=1, is_listed=True); print('MADE', one.public_id, link(one))"
+        "from django.utils import timezone; from tests.swarm.factories import link, node;"
+        "one = node('active', token_number=1, token_made_at=timezone.now(), is_listed=True);"
+        "print('MADE', one.public_id, link(one))"
     )
     public_id, token = site.manage("shell", "-c", code).split("MADE ")[1].split()
     context = browser.new_context(base_url=site.url)
@@ -269,9 +271,9 @@ def owned(site: Installation, browser: Browser, tmp_path_factory: pytest.TempPat
 
 
 def look_at(page: Page, address: str) -> list[str]:
-    """Give what axe finds on a page, and whether it scrolls sideways at 320 px."""
-    page.goto(address)
-    found = [f"{address}: {one}" for one in findings(page)]
+    """Give what axe finds on a page, whether it is our error, and whether it scrolls sideways at 320 px."""
+    found = [f"{address}: our error"] if status_of(page, address) == FAILED else []
+    found += [f"{address}: {one}" for one in findings(page)]
     page.set_viewport_size({"width": 320, "height": 800})
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         found.append(f"{address}: scrolls sideways at 320 px")
