@@ -24,11 +24,15 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database, so that it can be run again on the other one; what takes long comes first."""
+    """Mark what touches the database, so that it can be run again on the other one; what takes long comes first.
+
+    One process runs all that needs the played demonstration, so that it is played once; any other file stays whole.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & DATABASE_FIXTURES or item.get_closest_marker("django_db"):
             item.add_marker("database")
+        item.add_marker(pytest.mark.xdist_group("played" if "played" in fixtures else item.path.name))
     items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in TAKE_LONG))
 
 

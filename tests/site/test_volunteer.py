@@ -282,8 +282,7 @@ def look_at(page: Page, address: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("fr", "dark")])
 def test_every_page_is_accessible_and_fits_a_small_screen(
     site: Installation, browser: Browser, owned: tuple[str, Path], language: str, scheme: Any
 ) -> None:
