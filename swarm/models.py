@@ -17,11 +17,11 @@ class Torrent(models.Model):
     `info` is the bencoded info dict that never changes; web seeds are wrapped around it when it is asked for.
     """
 
-    asset = models.OneToOneField(Asset, models.PROTECT, related_name="torrent")
+    asset = models.OneToOneField(Asset, models.PROTECT, related_name="torrent", verbose_name=_("file"))
     name = models.CharField(_("name"), max_length=255)
     infohash_v1 = models.CharField(max_length=40, db_index=True)
     infohash_v2 = models.CharField(max_length=64, db_index=True)
-    info = models.BinaryField()
+    info = models.BinaryField(_("info dictionary"))
     made_at = models.DateTimeField(_("made at"))
 
     class Meta:
@@ -128,7 +128,7 @@ class Node(models.Model):
     packages = models.ManyToManyField(DataPackage, related_name="+", blank=True, verbose_name=_("data packages"))
     is_listed = models.BooleanField(_("agreed to be listed"), default=False)
     notes = models.TextField(_("notes"), blank=True)
-    token_digest = models.CharField(max_length=64, blank=True)
+    token_digest = models.CharField(_("digest of the token"), max_length=64, blank=True)
     token_number = models.PositiveIntegerField(_("tokens made"), default=0)
     token_made_at = models.DateTimeField(_("token made"), null=True, blank=True)
     registered_at = models.DateTimeField(_("registered"))
@@ -249,11 +249,11 @@ class NodeLetter(models.Model):
 
     node = models.ForeignKey(Node, models.PROTECT, related_name="letters", verbose_name=_("node"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
-    key = models.CharField(max_length=16, unique=True)
+    key = models.CharField(_("key of its link"), max_length=16, unique=True)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("by")
     )
-    reason = models.TextField(blank=True)
+    reason = models.TextField(_("reason"), blank=True)
     made_at = models.DateTimeField(_("made at"))
     tries = models.PositiveSmallIntegerField(_("attempts"), default=0)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)

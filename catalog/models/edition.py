@@ -11,7 +11,7 @@ class Edition(models.Model):
     storage under `catalogue/<first 16 digits>/`.
     """
 
-    manifest_sha256 = models.CharField(max_length=64, db_index=True)
+    manifest_sha256 = models.CharField(_("SHA-256 of its manifest"), max_length=64, db_index=True)
     versions = models.PositiveIntegerField(_("versions"))
     size_bytes = models.BigIntegerField(_("size in bytes"))
     made_at = models.DateTimeField(_("made at"))

@@ -21,8 +21,8 @@ class Deposit(models.Model):
     version = models.ForeignKey(Version, models.PROTECT, related_name="deposits", verbose_name=_("version"))
     mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="deposits", verbose_name=_("mirror"))
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.OPEN)
-    record_id = models.CharField(max_length=200, blank=True)
-    landing_url = models.URLField(max_length=600, blank=True)
+    record_id = models.CharField(_("record"), max_length=200, blank=True)
+    landing_url = models.URLField(_("landing page"), max_length=600, blank=True)
     created_at = models.DateTimeField(_("created at"))
 
     class Meta:
@@ -60,8 +60,8 @@ class Replica(models.Model):
 
     asset = models.ForeignKey(Asset, models.PROTECT, related_name="replicas", verbose_name=_("file"))
     mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="replicas", verbose_name=_("mirror"))
-    locator = models.CharField(max_length=700, blank=True)
-    url = models.URLField(max_length=1200, blank=True)
+    locator = models.CharField(_("locator"), max_length=700, blank=True)
+    url = models.URLField(_("address"), max_length=1200, blank=True)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.PENDING)
     verified_at = models.DateTimeField(_("verified at"), null=True, blank=True)
     objects = ReplicaQuerySet.as_manager()
@@ -109,9 +109,9 @@ class Check(models.Model):
     level = models.PositiveSmallIntegerField(_("level"), choices=Level)
     method = models.CharField(_("method"), max_length=60)
     result = models.CharField(_("result"), max_length=7, choices=Result)
-    size_seen_bytes = models.BigIntegerField(null=True)
-    checksum_seen = models.CharField(max_length=80, blank=True)
-    checker = models.CharField(max_length=60)
+    size_seen_bytes = models.BigIntegerField(_("size seen, bytes"), null=True)
+    checksum_seen = models.CharField(_("checksum seen"), max_length=80, blank=True)
+    checker = models.CharField(_("checker"), max_length=60)
     at = models.DateTimeField(_("at"))
 
     class Meta:

@@ -25,11 +25,15 @@ class Incident(models.Model):
         Replica, models.PROTECT, null=True, blank=True, related_name="incidents", verbose_name=_("copy")
     )
     kind = models.CharField(_("kind"), max_length=7, choices=Kind)
-    finding = models.TextField(blank=True)
-    found_by = models.ForeignKey(Check, models.PROTECT, null=True, blank=True, related_name="+")
+    finding = models.TextField(_("what was found"), blank=True)
+    found_by = models.ForeignKey(
+        Check, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("found by")
+    )
     found_at = models.DateTimeField(_("found at"))
     source = models.ForeignKey(Mirror, models.PROTECT, null=True, blank=True, related_name="+")
-    ended_by = models.ForeignKey(Check, models.PROTECT, null=True, blank=True, related_name="+")
+    ended_by = models.ForeignKey(
+        Check, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("ended by")
+    )
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     told_at = models.DateTimeField(_("told at"), null=True, blank=True)
 

@@ -89,7 +89,7 @@ class Mirror(models.Model):
     offers_web_seed = models.BooleanField(_("offers web seeds"), default=True)
     is_enabled = models.BooleanField(_("is enabled"), default=True)
     state = models.CharField(_("state"), max_length=7, choices=State, default=State.ANSWERS, editable=False)
-    added_at = models.DateTimeField()
+    added_at = models.DateTimeField(_("added at"))
     history = HistoricalRecords(excluded_fields=["state"], history_change_reason_field=models.TextField(null=True))
     objects = MirrorQuerySet.as_manager()
 
@@ -148,11 +148,11 @@ class MirrorProbe(models.Model):
         UNASKED = "unasked", _("Not asked")
 
     mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="probes", verbose_name=_("mirror"))
-    url = models.URLField(max_length=1200, blank=True)
+    url = models.URLField(_("address"), max_length=1200, blank=True)
     result = models.CharField(_("result"), max_length=7, choices=Result)
     finding = models.TextField(_("finding"), blank=True)
     latency_ms = models.PositiveIntegerField(_("latency in ms"), null=True, blank=True)
-    checker = models.CharField(max_length=60)
+    checker = models.CharField(_("checker"), max_length=60)
     at = models.DateTimeField(_("at"))
 
     class Meta:

@@ -11,7 +11,7 @@ class Manifest(models.Model):
     """A locked recipe: RFC 8785 JSON in the shape of SLSA's buildDefinition. Its sha256 is its name."""
 
     sha256 = models.CharField(max_length=64, unique=True)
-    body = models.TextField()  # a foreign document, kept verbatim: hashing it gives `sha256`
+    body = models.TextField(_("text"))  # a foreign document, kept verbatim: hashing it gives `sha256`
     locked_at = models.DateTimeField(_("locked at"))
 
     class Meta:
@@ -48,20 +48,20 @@ class Build(models.Model):
         FAILED = "failed", _("Failed")
 
     release = models.ForeignKey(Release, models.PROTECT, related_name="builds", verbose_name=_("release"))
-    manifest = models.ForeignKey(Manifest, models.PROTECT, related_name="builds")
+    manifest = models.ForeignKey(Manifest, models.PROTECT, related_name="builds", verbose_name=_("manifest"))
     purpose = models.CharField(_("purpose"), max_length=7, choices=Purpose)
     round = models.PositiveSmallIntegerField(_("round"))
     number = models.PositiveSmallIntegerField(_("number"))
     state = models.CharField(_("state"), max_length=9, choices=State, default=State.RUNNING)
     verdict = models.CharField(_("verdict"), max_length=9, choices=Verdict, blank=True)
-    executor = models.CharField(max_length=20, blank=True)
+    executor = models.CharField(_("executor"), max_length=20, blank=True)
     # What really confined the process, in words.
     isolation = models.CharField(_("isolation"), max_length=200, blank=True)
-    environment_sha256 = models.CharField(max_length=64, blank=True)
-    log = models.TextField(blank=True)  # the last 200 KiB of the recipe's own output
-    finding = models.TextField(blank=True)  # why it failed or which files differ, as a sentence
+    environment_sha256 = models.CharField(_("digest of its environment"), max_length=64, blank=True)
+    log = models.TextField(_("log"), blank=True)  # the last 200 KiB of the recipe's own output
+    finding = models.TextField(_("what was found"), blank=True)  # why it failed or which files differ, as a sentence
     started_at = models.DateTimeField(_("started at"))
-    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
     class Meta:
         ordering = ["release", "round", "purpose", "number"]

@@ -21,13 +21,15 @@ class Job(models.Model):
 
     key = models.CharField(_("key"), max_length=255, unique=True)
     pipeline = models.CharField(_("pipeline"), max_length=60)
-    subject = models.BigIntegerField()
+    subject = models.BigIntegerField(_("number of its subject"))
     state = models.CharField(_("state"), max_length=9, choices=State, default=State.OPEN)
-    stage = models.PositiveSmallIntegerField(default=0)
+    stage = models.PositiveSmallIntegerField(_("stage"), default=0)
     created_at = models.DateTimeField(_("created at"))
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
     class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
         constraints = [
             models.CheckConstraint(
                 name="job_ended_has_time",
@@ -81,6 +83,8 @@ class Step(models.Model):
 
     class Meta:
         ordering = ["job", "stage", "position"]
+        verbose_name = _("step")
+        verbose_name_plural = _("steps")
         constraints = [
             models.UniqueConstraint(fields=["job", "stage", "function", "subject"], name="step_once_per_stage"),
             models.CheckConstraint(

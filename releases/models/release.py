@@ -48,7 +48,7 @@ class Release(models.Model):
 
     version = models.OneToOneField(Version, models.PROTECT, related_name="release", verbose_name=_("version"))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
-    definition = models.TextField()
+    definition = models.TextField(_("release.toml"))
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("author"))
     submitter = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -58,12 +58,16 @@ class Release(models.Model):
         related_name="+",
         verbose_name=_("submitted by"),
     )
-    reviewed_digest = models.CharField(max_length=64, blank=True)
+    reviewed_digest = models.CharField(_("digest that was reviewed"), max_length=64, blank=True)
     approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
-    is_confirmed = models.BooleanField(default=True)  # policy: rebuild from the bundle before publishing
-    unconfirmed_reason_en = models.TextField(blank=True)
-    unconfirmed_reason_fr = models.TextField(blank=True)
-    includes_sources = models.BooleanField(default=True)  # policy: sources travel as Assets
+    is_confirmed = models.BooleanField(
+        _("is rebuilt before publication"), default=True
+    )  # policy: rebuild from the bundle before publishing
+    unconfirmed_reason_en = models.TextField(_("why it is not rebuilt, in English"), blank=True)
+    unconfirmed_reason_fr = models.TextField(_("why it is not rebuilt, in French"), blank=True)
+    includes_sources = models.BooleanField(
+        _("includes its sources"), default=True
+    )  # policy: sources travel as Assets
     created_at = models.DateTimeField(_("created at"))
     objects = ReleaseQuerySet.as_manager()
 
@@ -192,11 +196,11 @@ class SourceFile(models.Model):
 
     release = models.ForeignKey(Release, models.CASCADE, related_name="sources", verbose_name=_("release"))
     name = models.CharField(_("name"), max_length=120)
-    url = models.URLField(max_length=1000)
+    url = models.URLField(_("address"), max_length=1000)
     size_bytes = models.BigIntegerField(_("size in bytes"))
     sha256 = models.CharField(max_length=64)
-    media_type = models.CharField(max_length=120)
-    storage_key = models.CharField(max_length=600)
+    media_type = models.CharField(_("media type"), max_length=120)
+    storage_key = models.CharField(_("place in our storage"), max_length=600)
     stored_at = models.DateTimeField(_("stored at"))
 
     class Meta:
