@@ -21,7 +21,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "CHAOS_MARK"
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")  # a test run that is killed leaves no workers behind
-PATIENCE_S = 100.0
+PATIENCE_S = 240.0
 NO_CLUSTER = "the supervisor has no cluster"
 FAST = {
     "DFC_LEASE_S": "2",

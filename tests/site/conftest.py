@@ -85,7 +85,7 @@ def visit(site: Installation, browser: Browser) -> Iterator[Any]:
         context = browser.new_context(base_url=site.url)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         if name:
             sign_in(page, name, site.passwords()[name])
         return page

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.site.running import Installation, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PROVINCES = "ca_natural-earth-2021A000011124_d4c-datapkg-foundation_2022_provinces-territories-50m"
 TILES = "ca-bc_vancouver-2022A00055915022_d4c-datapkg-orthoimagery_2022_075mm-index"
@@ -40,7 +40,7 @@ def site(played: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iter
     installation = played.copy_to(tmp_path_factory.mktemp("axe"))
     installation.start()
     installation.manage("release", "approve", PROVINCES, NEW, "--by", "reviewer")
-    wait_until(lambda: installation.releases()[NEW] == "published", timeout_s=90, words=installation.words())
+    wait_until(lambda: installation.releases()[NEW] == "published", words=installation.words())
     installation.withdraw(PROVINCES, OLD)
     yield installation
     installation.stop()

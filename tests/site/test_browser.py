@@ -11,12 +11,12 @@ from playwright.sync_api import Page, expect
 
 from tests.site.running import Installation
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 TEXT = Path("examples/natural-earth-provinces/release.toml").read_text(encoding="utf-8")
 IDENTIFIER = "ca_natural-earth-2021A000011124_d4c-datapkg-foundation_2022_provinces-territories-50m"
 NUMBER = "v0.3.0-beta"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 240_000
 
 
 @pytest.fixture(scope="module")

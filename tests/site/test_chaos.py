@@ -25,7 +25,7 @@ from swarm.models import Torrent
 from tests.chaos.workers import Workers, wait_until
 from tests.releases.recipes import IDENTIFIER, drafted, recipe, release_toml
 
-pytestmark = [pytest.mark.chaos, pytest.mark.django_db(transaction=True), pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.chaos, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 SEED = 20261124
 LOOK_S = 0.3
 MOVES = ["building", "built", "in_review", "approved", "publishing", "published"]

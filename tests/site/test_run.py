@@ -10,7 +10,7 @@ import pytest
 
 from tests.site.running import Installation, wait_until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 IDENTIFIER = "ca_natural-earth-2021A000011124_d4c-datapkg-foundation_2022_provinces-territories-50m"
 WAITING = "v0.2.0-beta"
@@ -52,10 +52,10 @@ def test_a_stop_during_publication_is_made_good_by_the_next_start(site: Installa
     site.manage("release", "approve", IDENTIFIER, WAITING, "--by", "reviewer", "--reason", "Compared.")
     assert site.releases()[WAITING] == "publishing"
     site.stop(number)
-    wait_until(lambda: not group(site), timeout_s=20, words="processes of it live on")
+    wait_until(lambda: not group(site), words="processes of it live on")
     assert site.releases()[WAITING] == "publishing"
     site.start()
-    wait_until(lambda: is_public(site), timeout_s=60, words=site.words())
+    wait_until(lambda: is_public(site), words=site.words())
     with urllib.request.urlopen(f"{site.url}/en/datasets/{IDENTIFIER}/{WAITING}/", timeout=10) as answer:
         assert answer.status == 200
 

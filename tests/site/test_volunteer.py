@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.site.running import Installation, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 FAILED = 500
 numbers = count(1)
@@ -48,7 +48,7 @@ def letters(site: Installation, address: str) -> list[EmailMessage]:
 
 def link_of(site: Installation, address: str, *, number: int = 1) -> str:
     """Wait for a letter to an address, the first or a later one; give its link."""
-    wait_until(lambda: len(letters(site, address)) >= number, timeout_s=30, words=f"no letter {number} to {address}")
+    wait_until(lambda: len(letters(site, address)) >= number, words=f"no letter {number} to {address}")
     text = letters(site, address)[number - 1].get_content()
     found = re.search(r"http\S+/nodes/link/[^/\s]+/", text)
     assert found is not None
@@ -108,7 +108,7 @@ def become_owner(site: Installation, visit: Any, page: Page, address: str) -> st
     assert findings(page) == []
     page.get_by_role("button", name="Open the page").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Library, basement rack")
-    wait_until(lambda: page.reload() and page.get_by_text("Joining").count(), timeout_s=20, words="not approved")
+    wait_until(lambda: page.reload() and page.get_by_text("Joining").count(), words="not approved")
     return public_id
 
 
@@ -193,7 +193,7 @@ def test_an_expired_link_leads_to_a_new_registration(site: Installation, visit: 
     page.get_by_role("link", name="Register", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Protect data with your disk")
     register(page, address)
-    confirm(page, wait_until(lambda: newer_than(site, address, link), timeout_s=30, words="no newer letter"))
+    confirm(page, wait_until(lambda: newer_than(site, address, link), words="no newer letter"))
 
 
 def newer_than(site: Installation, address: str, link: str) -> str:

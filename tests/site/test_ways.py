@@ -14,7 +14,7 @@ import pytest
 
 from tests.site.running import Installation
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 PROVINCES = "ca_natural-earth-2021A000011124_d4c-datapkg-foundation_2022_provinces-territories-50m"
 TILES = "ca-bc_vancouver-2022A00055915022_d4c-datapkg-orthoimagery_2022_075mm-index"
