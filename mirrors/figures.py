@@ -87,7 +87,9 @@ def counts(now: datetime) -> dict[int, dict[str, Any]]:
 
 
 def newest_probes() -> dict[int, MirrorProbe]:
-    last = MirrorProbe.objects.order_by().values("mirror").annotate(last=Max("pk")).values("last")
+    """Give the newest probe of each mirror that really asked; an empty mirror has nothing to be asked for."""
+    asked = MirrorProbe.objects.exclude(result=MirrorProbe.Result.UNASKED)
+    last = asked.order_by().values("mirror").annotate(last=Max("pk")).values("last")
     return {probe.mirror_id: probe for probe in MirrorProbe.objects.filter(pk__in=last)}
 
 

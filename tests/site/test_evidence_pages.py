@@ -223,7 +223,11 @@ def answered(slug: str, latency_ms: int) -> None:
 
 
 def test_a_mirror_that_was_never_asked_is_not_said_to_answer(kept: Kept, client: Client) -> None:
+    MirrorProbe.objects.create(
+        mirror=Mirror.objects.get(slug="second"), result="unasked", checker="test", at=timezone.now()
+    )
     assert "No mirror has been asked yet whether it answers." in text(client, "/en/mirrors/")
+    assert text(client, "/en/mirrors/").count("Not asked yet") == 2
     answered("second", 12)
     words = text(client, "/en/mirrors/")
     assert "1 of 2 mirrors answers." in words
