@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache as cache_of
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from django.core.cache import cache
 from django.db import connections
 from django.utils import translation
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+from xdist.scheduler import LoadFileScheduling
 
+ROOT = Path(__file__).resolve().parents[1]
 REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos"}
 TAKE_LONG = ("chaos", "browser")
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
@@ -24,16 +27,30 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database, so that it can be run again on the other one; what takes long comes first.
-
-    One process runs all that needs the played demonstration, so that it is played once; any other file stays whole.
-    """
+    """Mark what touches the database, so that it can be run again on the other one; what takes long comes first."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & DATABASE_FIXTURES or item.get_closest_marker("django_db"):
             item.add_marker("database")
-        item.add_marker(pytest.mark.xdist_group("played" if "played" in fixtures else item.path.name))
     items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in TAKE_LONG))
+
+
+class WholeFiles(LoadFileScheduling):  # type: ignore[misc]
+    """A file stays in one process, and so do all files that need the played demonstration: it is played once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "played" if is_played(file) else file
+
+
+@cache_of
+def is_played(file: str) -> bool:
+    return "played: Installation" in (ROOT / file).read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeFiles:
+    return WholeFiles(config, log)
 
 
 @pytest.fixture(autouse=True)
