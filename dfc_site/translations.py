@@ -4,6 +4,7 @@ Rules of the check: nothing empty or fuzzy, the same placeholders on both sides,
 : % » and after «, none before ; ! ?, and no string of the code or templates without its entry.
 """
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -22,9 +23,8 @@ TYPOGRAPHY = (
     (re.compile(rf"«[^{NBSP}]|[^{NBSP}]»"), "guillemets without no-break space inside"),
     (re.compile(r"\d ?%(?![(sd])"), "a per cent sign without no-break space"),
 )
-# The committed catalogue is found through the settings alone: makemessages would also find it by its folder's name,
-# and write the strings of dfc_site/ there and all others elsewhere.
-IGNORED = [".venv/*", "var/*", "tests/*", "examples/*", "benchmarks/*", "locale"]
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("catalog", "releases", "mirrors", "swarm", "dfc_site", "templates")
 
 
 def catalogue(root: Path) -> Path:
@@ -44,10 +44,17 @@ def compile_catalogue() -> Path:
 
 
 def collect() -> None:
-    """Add the strings that have no entry yet, drop those that nobody uses; needs xgettext."""
-    call_command(
-        "makemessages", locale=["fr"], ignore_patterns=IGNORED, no_location=True, no_obsolete=True, verbosity=0
-    )
+    """Add the strings that have no entry yet, drop those that nobody uses; needs xgettext.
+
+    It reads a copy of the rooms: makemessages writes scratch files beside what it reads, and would take a catalogue
+    that it finds there for that of its folder.
+    """
+    left_out = shutil.ignore_patterns("__pycache__", "locale")
+    with tempfile.TemporaryDirectory() as scratch:
+        for room in ROOMS:
+            shutil.copytree(ROOT / room, Path(scratch) / room, ignore=left_out)
+        with contextlib.chdir(scratch):
+            call_command("makemessages", locale=["fr"], no_location=True, no_obsolete=True, verbosity=0)
 
 
 def findings() -> Iterator[str]:
