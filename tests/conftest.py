@@ -21,6 +21,7 @@ DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 
 
 def pytest_configure() -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # tests make hundreds of people
     if "sqlite3" in str(settings.DATABASES["default"]["ENGINE"]):
         # A file, not memory: live servers and heartbeats come from other threads and processes.
         connections.databases["default"]["TEST"]["NAME"] = str(Path(os.environ["DFC_DATA_DIR"]) / "test.sqlite3")
