@@ -82,7 +82,7 @@ def kind_findings(entry: MirrorEntry) -> Iterator[tuple[str, str]]:
     if entry.kind not in OPENED_KINDS:
         yield (
             "kind",
-            _("this installation cannot open mirrors of kind %(kind)s yet. Use --kind local.")
+            _("this installation cannot open mirrors of kind %(kind)s yet. Choose “local”.")
             % {"kind": repr(entry.kind)},
         )
     if entry.tier not in Mirror.Tier.values:

@@ -66,7 +66,7 @@ def test_a_mirror_may_come_with_a_policy_for_all_datasets(entry: MirrorEntry, *,
 
 REFUSED: list[tuple[str, str, str]] = [
     *(("slug", slug, "may have only a-z, 0-9 and hyphens") for slug in ("", "-a", "Storage", "a_b", "é", "a" * 41)),
-    ("kind", "s4", r"cannot open mirrors of kind 's4' yet\. Use --kind local"),
+    ("kind", "s4", r"cannot open mirrors of kind 's4' yet\. Choose “local”"),
     ("kind", "", r"cannot open mirrors of kind '' yet"),
     ("tier", "golden", r"'golden' is no tier\. Use one of primary, preservation, strategic, community"),
     ("endpoint", "relative/folder", r"'relative/folder' is no directory here\. Make it"),

@@ -38,6 +38,7 @@ OWNER = {
 }
 RELEASE = "/admin/releases/release/"
 MIRROR = "/admin/mirrors/mirror/"
+REPLICAS = "/admin/mirrors/replica/"
 BOARD = f"{RELEASE}{{waiting}}/board/"
 ADMIN = {
     "admin-home": "/admin/",
@@ -50,10 +51,10 @@ ADMIN = {
     "admin-list-builds": "/admin/releases/build/",
     "admin-list-datasets": "/admin/catalog/dataset/",
     "admin-list-mirrors": MIRROR,
-    "admin-list-replicas": "/admin/mirrors/replica/",
+    "admin-list-replicas": REPLICAS,
     "admin-list-nodes": "/admin/swarm/node/",
     "admin-dataset": "/admin/catalog/dataset/{dataset}/change/",
-    "admin-replica": "/admin/mirrors/replica/{copy}/change/",
+    "admin-replica": f"{REPLICAS}{{copy}}/change/",
     "admin-node": "/admin/swarm/node/{node_row}/change/",
     "admin-not-found": "/admin/nothing/",
 }

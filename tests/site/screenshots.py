@@ -21,7 +21,19 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from benchmarks import pages as filled
 from tests.site.running import ROOT, Installation
-from tests.site.screenshot_pages import ADMIN, BOARD, KEYS, OPERATING, OWNER, PROVINCES, PUBLIC, TILES, WAITING
+from tests.site.screenshot_pages import (
+    ADMIN,
+    BOARD,
+    KEYS,
+    MIRROR,
+    OPERATING,
+    OWNER,
+    PROVINCES,
+    PUBLIC,
+    REPLICAS,
+    TILES,
+    WAITING,
+)
 
 LANGUAGES: tuple[str, ...] = ("en", "fr")
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -73,6 +85,17 @@ class Camera:
             self.page.goto(path.format(language=language, **self.keys))
             self.page.locator("main form [type=submit]").last.click()
             self.page.get_by_role("alert").wait_for()
+            self.keep(f"{name}-{language}-{theme}-{width}")
+
+    def shoot_preview(self, name: str, path: str, action: str) -> None:
+        """Take the page between an action on all rows of a list and its effect."""
+        for language, theme, width in LOOKS if self.takes(name) else ():
+            self.look(language, theme, width)
+            self.page.goto(path)
+            self.page.locator("#action-toggle").check()
+            self.page.locator("select[name=action]").select_option(action)
+            self.page.locator(".actions [type=submit]").click()
+            self.page.locator("[name=sure]").wait_for(state="attached")
             self.keep(f"{name}-{language}-{theme}-{width}")
 
     def print(self, name: str, path: str) -> None:
@@ -191,7 +214,10 @@ def take_all(browser: Browser, site: Installation, folder: Path, wanted: tuple[s
     with opened(browser, site.url) as page:
         Camera(page, folder, wanted, keys).shoot({"admin-login": "/admin/login/"})
         sign_in(page, site, "admin")
-        Camera(page, folder, wanted, keys).shoot(OPERATING)
+        operating = Camera(page, folder, wanted, keys)
+        operating.shoot(OPERATING)
+        operating.shoot_preview("admin-preview-pause", MIRROR, "pause")
+        operating.shoot_preview("admin-preview-reverify", REPLICAS, "reverify")
     with opened(browser, site.url) as page, opened(browser, site.url) as author:
         sign_in(page, site, "reviewer")
         sign_in(author, site, "author")
