@@ -81,3 +81,15 @@ class DecisionUnknownError(PersonMustActError):
 
 class DatasetUnknownError(PersonMustActError):
     """No dataset has that identifier now."""
+
+
+class KeyTextError(PersonMustActError):
+    """A text is not the key that it should be."""
+
+
+class AttestationRefusedError(PersonMustActError):
+    """A statement about a build is not kept; its fact `code` says why in one word, the same for every language."""
+
+
+class RebuilderError(PersonMustActError):
+    """A rebuilder cannot be recognised or revoked as asked."""
