@@ -9,7 +9,7 @@ SEEN = ("catalog", "releases", "mirrors", "swarm")
 def ensure_groups() -> None:
     """Create or mend the groups `curator`, `node-steward` and `auditor`. Safe to run at every start."""
     views = Permission.objects.filter(codename__startswith="view_", content_type__app_label__in=SEEN)
-    codenames = [*(f"{act}_release" for act in ACTS), "propose_decision", "second_decision"]
+    codenames = [*(f"{act}_release" for act in ACTS), "propose_decision", "second_decision", "recognise_rebuilder"]
     acts = Permission.objects.filter(codename__in=codenames, content_type__app_label="releases")
     texts = Permission.objects.filter(codename="change_datapackage", content_type__app_label="catalog")
     nodes = Permission.objects.filter(content_type__app_label="swarm", content_type__model__startswith="node")

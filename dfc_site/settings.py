@@ -15,6 +15,9 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from releases.envelopes import read_signer
+from releases.errors import KeyTextError
+
 ROOT = Path(__file__).resolve().parent.parent
 LISTEN = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:]+)\]):(?P<port>[0-9]{1,5})")
 SENDER = re.compile(r"[^@<>\s]+@[^@<>\s]+|[^@<>\r\n]+ <[^@<>\s]+@[^@<>\s]+>")
@@ -56,6 +59,36 @@ def read_secret_key() -> str:
             "Set it to at least 32 random characters, for example from `openssl rand -hex 32`.",
         )
     return key
+
+
+def read_signing_key() -> str:
+    """Read the key that signs our provenance, as PEM; empty where there is none, and then nothing is signed.
+
+    A file that others may read is refused, and so is whatever is no ed25519 key; no refusal repeats the key.
+    """
+    text, file = env.str("DFC_SIGNING_KEY", ""), env.str("DFC_SIGNING_KEY_FILE", "")
+    name = "DFC_SIGNING_KEY_FILE" if file else "DFC_SIGNING_KEY"
+    if text and file:
+        raise refuse(name, "DFC_SIGNING_KEY is set too", "Set one of the two.")
+    try:
+        text = read_private_file(name, Path(file)) if file else text
+        if text:
+            read_signer(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise refuse(
+            name, f"{file} cannot be read ({error})", "Name the file that rebuild.py keygen wrote."
+        ) from error
+    except KeyTextError as error:
+        raise refuse(name, str(error).rstrip("."), "Make one with rebuild.py keygen FILE.") from None
+    return text
+
+
+def read_private_file(name: str, path: Path) -> str:
+    """Read a file that only its owner can read; raises ImproperlyConfigured for another one."""
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise refuse(name, f"others may read {path} (mode {mode:04o})", f"Run chmod 600 {path}.")
+    return path.read_text(encoding="utf-8")
 
 
 def read_url(name: str, default: str) -> str:
@@ -162,6 +195,7 @@ DFC_SITE_URL = read_url("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}")
 DFC_MIRROR_URL = read_url("DFC_MIRROR_URL", "http://127.0.0.1:8001")  # where ./run serves the demo's mirrors
 DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
 DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
+DFC_SIGNING_KEY = read_signing_key()  # signs our provenance; private, so in no row and no log
 DFC_EXAMPLES_DIR = ROOT / "examples"
 DFC_TEST_DOI_PREFIX = "10.5072"
 DFC_SEED_LISTEN = read_listen("DFC_SEED_LISTEN", "127.0.0.1:6881")
@@ -196,6 +230,7 @@ if DFC_RECHECK_DAYS >= DFC_REPLICA_AGE_DAYS:
 # pause before the same letter is sent again; nodes that one address may have.
 DFC_REGISTRATIONS_PER_DAY = read_int("DFC_REGISTRATIONS_PER_DAY", 5, at_least=1)
 DFC_REGISTRATIONS_PER_NETWORK = read_int("DFC_REGISTRATIONS_PER_NETWORK", 30, at_least=1)
+DFC_REFUSED_STATEMENTS_PER_NETWORK = read_int("DFC_REFUSED_STATEMENTS_PER_NETWORK", 60, at_least=1)
 DFC_LETTER_PAUSE_S = read_seconds("DFC_LETTER_PAUSE_S", 600)
 DFC_NODES_PER_EMAIL = read_int("DFC_NODES_PER_EMAIL", 10, at_least=1)
 

@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("catalogue/<path:path>", stac.catalogue_file, name="catalogue-file"),
     path("feeds/<str:language>/versions.atom", feeds.newest, name="feed"),
     path("feeds/<str:language>/datasets/<str:identifier>.atom", feeds.of_dataset, name="dataset-feed"),
+    path("api/v1/", include("dfc_site.api.urls")),
     path("", include("swarm.urls")),
     path("", include("mirrors.urls")),
     path("admin/", admin.site.urls),

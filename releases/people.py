@@ -24,6 +24,9 @@ REFUSALS: Mapping[str, str | Promise] = {
     "second_decision": _(
         "%(person)s: may not second a decision. Ask an administrator for the permission “%(needed)s”."
     ),
+    "recognise_rebuilder": _(
+        "%(person)s: may not recognise rebuilders. Ask an administrator for the permission “%(needed)s”."
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 """How often a public form may be used in a day: by one e-mail address, and from one network (IPv4 /24, IPv6 /48).
 
+Where a signature says who writes, only what is refused counts, by network: `note_refusal`, `refuse_busy`.
+
 1. What is kept is one FormUse a use, with a digest of the network and one of the address, keyed by DFC_SECRET_KEY:
    neither can be read back, and without the key none can be tried out.
 2. Uses older than a day are deleted within the hour, and after the next use of any form (swarm/forget.py).
@@ -34,6 +36,19 @@ def note_use(form: str, *, network: str, email: str, now: datetime) -> None:
         if len(counting) >= limit:
             raise refused(counting[-1] + DAY)
     FormUse.objects.create(form=form, at=now, **{column: value for column, value, _limit in limits})
+
+
+def note_refusal(form: str, *, network: str, now: datetime) -> None:
+    """Count one refused use of a door that is closed only to networks with too many of them (`refuse_busy`)."""
+    FormUse.objects.create(form=form, at=now, network_digest=digest("network", network), email_digest="")
+
+
+def refuse_busy(form: str, *, network: str, limit: int, now: datetime) -> None:
+    """Raise TooManyUsesError when `limit` uses by a network were refused within a day."""
+    used = FormUse.objects.filter(form=form, at__gt=now - DAY, network_digest=digest("network", network))
+    counting = list(used.order_by("-at").values_list("at", flat=True)[:limit])
+    if len(counting) >= limit:
+        raise refused(counting[-1] + DAY)
 
 
 def digest(kind: str, value: str) -> str:

@@ -289,6 +289,7 @@ class FormUse(models.Model):
     class Form(models.TextChoices):
         REGISTER = "register"
         LINK = "link"
+        ATTEST = "attest"
 
     form = models.CharField(max_length=8, choices=Form)
     network_digest = models.CharField(max_length=64)

@@ -1,3 +1,12 @@
+from releases.models.attestation import (
+    Attestation,
+    AttestationQuerySet,
+    AttestedDifference,
+    Rebuilder,
+    RebuilderMove,
+    RebuilderTransition,
+    SigningKey,
+)
 from releases.models.build import Build, BuildOutput, Finding, Manifest
 from releases.models.decision import Decision, DecisionQuerySet
 from releases.models.jobs import Effect, Job, Step, StepEvent
@@ -14,6 +23,9 @@ from releases.models.revision import MetadataRevision
 
 __all__ = [
     "Approval",
+    "Attestation",
+    "AttestationQuerySet",
+    "AttestedDifference",
     "Build",
     "BuildOutput",
     "Decision",
@@ -24,9 +36,13 @@ __all__ = [
     "Job",
     "Manifest",
     "MetadataRevision",
+    "Rebuilder",
+    "RebuilderMove",
+    "RebuilderTransition",
     "Recipe",
     "Release",
     "ReleaseQuerySet",
+    "SigningKey",
     "SourceFile",
     "Step",
     "StepEvent",
