@@ -6,8 +6,8 @@ A stage's `expand` says which steps it has when it opens; only the functions nam
 from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
-from mirrors import probe, recheck, repair, replicate, tell
-from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal, sign
+from mirrors import bundle, probe, recheck, repair, replicate, tell
+from releases import build, catalogue, commit, compare, confirm, inspect, reserve, seal, sign
 from releases.jobs.registry import Pipeline, Stage
 from swarm import decide, describe, forget, letters
 
@@ -26,7 +26,7 @@ PUBLISH = Pipeline(
     stages=(
         Stage("seal", _("Seal"), seal.expand_seal, ("releases.seal.seal_output", "releases.seal.seal_source")),
         Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("releases.reserve.reserve_doi",)),
-        Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("releases.bundle.make_bundle",)),
+        Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("mirrors.bundle.make_bundle",)),
         Stage("confirm", _("Confirm"), confirm.expand_confirm, ("releases.confirm.confirm_build",)),
         Stage("attest", _("Attest"), sign.expand_attest, ("releases.sign.attest_release",)),
         Stage("torrents", _("Torrents"), describe.expand_torrents, ("swarm.describe.make_torrent",)),

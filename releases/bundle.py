@@ -7,7 +7,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +20,26 @@ from catalog.storage.connect import own_storage
 from releases import manifest, repositories
 from releases.definition import read_definition
 from releases.jobs.context import StepContext
-from releases.jobs.registry import StepSpec
 from releases.models import Build, Release
 from releases.review import metadata, reviewed_build
-from releases.seal import seal_file, version_item
+from releases.seal import seal_file, source_path, version_item
 
 NAME = "source-bundle.tar.gz"
 FILES = Path(__file__).with_name("bundle_files")
-OWN_FILES = {"rebuild.py": 0o755, "REBUILD.md": 0o644}
+Places = Mapping[str, Sequence[str]]
+OWN_FILES = {"rebuild.py": 0o755, "attest.py": 0o644, "REBUILD.md": 0o644}
 
 
-def expand_bundle(release_id: int) -> Sequence[StepSpec]:
-    return [StepSpec("releases.bundle.make_bundle", release_id, NAME)]
+def write_and_seal(step: StepContext, release: Release, *, places: Places) -> None:
+    """Write the bundle and seal it as an Asset of the version. Safe to run twice: the sealed bytes stay.
 
-
-def make_bundle(step: StepContext, release_id: int) -> None:
-    """Write the bundle and seal it as an Asset of the version. Safe to run twice: the bytes are the same."""
-    release = Release.objects.select_related("version__dataset__package", "recipe").get(pk=release_id)
-    folder = Path(settings.DFC_BUILDS_DIR) / str(release_id)
+    `places` are the addresses that a kept source has on mirrors, by its path; the first one is asked first.
+    """
+    folder = Path(settings.DFC_BUILDS_DIR) / str(release.pk)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bundle-", dir=folder) as scratch:
         target, inside = Path(scratch) / NAME, Path(scratch) / "inside"
-        lay_out(release, inside)
+        lay_out(release, inside, places=places)
         write_bundle(target, inside, epoch=approved_epoch(release))
         step.progress(done_units=1, total_units=1)
         seal_file(
@@ -64,7 +62,7 @@ def approved_epoch(release: Release) -> int:
     return int(release.approved_at.timestamp())
 
 
-def lay_out(release: Release, folder: Path) -> None:
+def lay_out(release: Release, folder: Path, *, places: Places) -> None:
     """Put all that belongs into a bundle into an empty folder, under the names that it has there."""
     build, recipe = reviewed_build(release), release.recipe
     repositories.archive(recipe.repository, recipe.commit, folder / "code")
@@ -73,7 +71,7 @@ def lay_out(release: Release, folder: Path) -> None:
         "environment/requirements.lock": repositories.read_text(recipe.repository, recipe.commit, recipe.environment),
         "manifest.json": build.manifest.body,
         "parameters.json": recipe.parameters,
-        "sources.json": shown(sources(release)),
+        "sources.json": shown(sources(release, places)),
         "outputs.json": shown(outputs(build)),
         "metadata.json": shown(description(release)),
     }
@@ -125,16 +123,14 @@ def shown(document: Any) -> str:
     return json.dumps(canonical, ensure_ascii=False, indent=2) + "\n"
 
 
-def sources(release: Release) -> list[dict[str, Any]]:
-    """Say where each source can be had: our own door first when it travels with the version, then upstream."""
-    version = release.version
-    door = f"{settings.DFC_SITE_URL}/d/{version.dataset.identifier}/{version.shown}/sources"
+def sources(release: Release, places: Places) -> list[dict[str, Any]]:
+    """Say where each source can be had: on mirrors where it travels with the version, then from its first server."""
     return [
         {
             "name": one.name,
             "sha256": one.sha256,
             "size_bytes": one.size_bytes,
-            "places": [*([f"{door}/{one.name}"] if release.includes_sources else []), one.url],
+            "places": [*places.get(source_path(one.name), ()), one.url],
         }
         for one in release.sources.order_by("name")
     ]
@@ -155,6 +151,7 @@ def description(release: Release) -> dict[str, Any]:
         "version": version.number,
         "doi": version.doi,
         "build_type": manifest.BUILD_TYPE,
+        "attestations": f"{settings.DFC_SITE_URL}/api/v1/attestations/",
         "en": metadata(definition, "en"),
         "fr": metadata(definition, "fr"),
     }

@@ -35,9 +35,9 @@ def rebuilds_of(version: Version) -> Rebuilds:
     counted: dict[int, Attestation] = {}
     others = []
     for one in version.attestations.by_others().prefetch_related("differences"):
-        counts = one.rebuilder is not None and one.rebuilder.is_recognised
-        if counts and one.rebuilder_id not in counted:
-            counted[one.rebuilder_id] = one
+        by = one.rebuilder
+        if by is not None and by.is_recognised and by.pk not in counted:
+            counted[by.pk] = one
         else:
             others.append(one)
     ours = version.attestations.ours().first()

@@ -146,7 +146,7 @@ def seal_source(step: StepContext, source_id: int) -> None:
         version_item(source.release),
         key="source" if position == 0 else f"source-{position + 1}",
         role=Asset.Role.SOURCE,
-        path=f"sources/{source.name}",
+        path=source_path(source.name),
         media_type=source.media_type,
         source=storage.path(source.storage_key),
         expected_sha256=source.sha256,
@@ -154,6 +154,11 @@ def seal_source(step: StepContext, source_id: int) -> None:
         now=timezone.now(),
         progress=lambda done: step.progress(done_bytes=done),
     )
+
+
+def source_path(name: str) -> str:
+    """Where an upstream file lies among the files of its version."""
+    return f"sources/{name}"
 
 
 def version_item(release: Release) -> Item:

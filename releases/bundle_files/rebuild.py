@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Rebuild what this bundle describes, and compare every byte with what was published.
 
-    python3 rebuild.py [--sources DIR] [--wheels DIR] --out DIR
+    python3 rebuild.py [--sources DIR] [--wheels DIR] [--attest KEYFILE] --out DIR
+    python3 rebuild.py --bundle URL [--bundle URL ...] --sha256 HEX ... --out DIR    # alone, without the bundle
+    python3 rebuild.py keygen KEYFILE
 
 Needs Python and nothing else. Exit code 0: every file is identical. 1: built, but something differs.
 2: it could not be built; one sentence says why.
@@ -10,11 +12,13 @@ Needs Python and nothing else. Exit code 0: every file is identical. 1: built, b
 import argparse
 import hashlib
 import http.client
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.request
 import venv
@@ -22,21 +26,22 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BLOCK = 1 << 20
+LINK = "a link"
 TIMEOUT_S = 60
+LARGEST_BUNDLE = 4 << 30
 
 
 class CannotRebuild(Exception):
     """Why there is nothing to compare; the message is for people."""
 
 
+class RecipeFailed(CannotRebuild):
+    """The recipe itself gave nothing: a fact about the version, which is attested too."""
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Rebuild this version and compare it with what was published.")
-    parser.add_argument("--sources", type=Path, help="folder with the source files, by name or by sha256")
-    parser.add_argument("--wheels", type=Path, help="folder with the packages of the environment")
-    parser.add_argument("--out", type=Path, required=True, help="empty folder for the result")
-    arguments = parser.parse_args()
     try:
-        sys.exit(0 if rebuild(arguments) else 1)
+        sys.exit(run_words(sys.argv[1:]))
     except CannotRebuild as error:
         print(f"Cannot rebuild: {error}", file=sys.stderr)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -44,7 +49,31 @@ def main():
     sys.exit(2)
 
 
+def run_words(words):
+    """Do what the words say; gives the exit code."""
+    if words[:1] == ["keygen"]:
+        return make_key(words[1:])
+    fetching, others = words_of_fetching().parse_known_args(words)
+    if fetching.bundle:
+        return from_mirrors(fetching, others)
+    arguments = read_words(words)
+    made = attested(arguments) if arguments.attest else rebuild(arguments)
+    return 0 if compare(made) else 1
+
+
+def read_words(words):
+    parser = argparse.ArgumentParser(
+        description="Rebuild this version and compare it with what was published.", parents=[words_of_fetching()]
+    )
+    parser.add_argument("--sources", type=Path, help="folder with the source files, by name or by sha256")
+    parser.add_argument("--wheels", type=Path, help="folder with the packages of the environment")
+    parser.add_argument("--out", type=Path, required=True, help="empty folder for the result")
+    parser.add_argument("--attest", type=Path, metavar="KEYFILE", help="sign what came out; see rebuild.py keygen")
+    return parser.parse_args(words)
+
+
 def rebuild(arguments):
+    """Run the recipe; gives the digests of the files that came out, by path."""
     manifest = read_json("manifest.json")
     check_python(manifest["internalParameters"]["python"])
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -54,7 +83,7 @@ def rebuild(arguments):
         sources = gather(Path(scratch) / "sources", arguments.sources)
         python = make_environment(Path(scratch) / "venv", arguments.wheels)
         run(python, manifest, sources, Path(scratch), arguments.out.resolve())
-    return compare(arguments.out)
+    return files_in(arguments.out)
 
 
 def read_json(name):
@@ -70,7 +99,7 @@ def check_python(wanted):
 def gather(target, offered):
     """Put every source in `target` under its name, with the right bytes."""
     target.mkdir()
-    for source in read_json("sources.json"):
+    for source in locked_sources():
         path = target / source["name"]
         findings = []
         if not take(source, path, offered, findings) and not fetch(source, path, findings):
@@ -79,6 +108,15 @@ def gather(target, offered):
                 f"{'; '.join(findings)}. Get that file yourself and name its folder with --sources."
             )
     return target
+
+
+def locked_sources():
+    """Read sources.json, which may add places to what manifest.json locks and nothing else."""
+    sources, locked = read_json("sources.json"), read_json("manifest.json")["resolvedDependencies"]
+    named = {f"source/{one['name']}": one["sha256"] for one in sources}
+    if named != {one["name"]: one["digest"]["sha256"] for one in locked if one["name"].startswith("source/")}:
+        raise CannotRebuild("sources.json is not what manifest.json locks. Get the bundle again.")
+    return sources
 
 
 def take(source, target, offered, findings):
@@ -155,17 +193,21 @@ def run(python, manifest, sources, scratch, out):
     environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(scratch), **internal["environment"]}
     done = subprocess.run([str(word) for word in command], cwd=code, env=environment)
     if done.returncode != 0:
-        raise CannotRebuild(f"the recipe ended with exit code {done.returncode}.")
+        raise RecipeFailed(f"the recipe ended with exit code {done.returncode}.")
 
 
-def compare(out):
-    """Print one line a file; true if all are there with the published digest and nothing else is."""
-    published = {one["path"]: one["sha256"] for one in read_json("outputs.json")}
-    made = {
-        path.relative_to(out).as_posix(): "a link" if path.is_symlink() else sha256_of(path)
+def files_in(out):
+    """Give the digests of all files in a folder by path; a link has none."""
+    return {
+        path.relative_to(out).as_posix(): LINK if path.is_symlink() else sha256_of(path)
         for path in sorted(out.rglob("*"))
         if path.is_symlink() or not path.is_dir()
     }
+
+
+def compare(made):
+    """Print one line a file; true if all are there with the published digest and nothing else is."""
+    published = {one["path"]: one["sha256"] for one in read_json("outputs.json")}
     for path in sorted(published.keys() | made.keys()):
         if path not in made:
             word = "MISSING  "
@@ -183,6 +225,110 @@ def sha256_of(path):
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+# From mirrors, without the bundle
+
+
+def words_of_fetching():
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(
+        "--bundle", action="append", metavar="URL", help="where source-bundle.tar.gz lies; repeatable"
+    )
+    parser.add_argument("--sha256", help="the digest of source-bundle.tar.gz")
+    return parser
+
+
+def from_mirrors(fetching, others):
+    """Fetch the bundle, check it before anything of it is used, and let its own rebuild.py go on."""
+    if not fetching.sha256:
+        raise CannotRebuild("--bundle needs --sha256, or any bytes would do. The page of the version has it.")
+    with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+        archive, bundle = Path(scratch) / "source-bundle.tar.gz", Path(scratch) / "bundle"
+        fetch_bundle(fetching.bundle, fetching.sha256.lower(), archive)
+        with tarfile.open(archive) as tar:
+            tar.extractall(bundle, filter="data")
+        return subprocess.run([sys.executable, "-I", str(bundle / "rebuild.py"), *others]).returncode
+
+
+def fetch_bundle(places, sha256, target):
+    """Fetch the bundle from the first place that has exactly these bytes; raises CannotRebuild, naming all others."""
+    findings = []
+    for place in places:
+        print(f"Fetching {place}", file=sys.stderr)
+        try:
+            with urllib.request.urlopen(place, timeout=TIMEOUT_S) as answer, target.open("wb") as file:
+                left = LARGEST_BUNDLE
+                while left > 0 and (block := answer.read(BLOCK)):
+                    left -= file.write(block)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            findings.append(f"{place} cannot be reached ({' '.join(str(error).split())})")
+            continue
+        if sha256_of(target) == sha256:
+            return
+        findings.append(f"{place} has other bytes")
+    raise CannotRebuild(f"no place gave the bundle with sha256 {sha256}: {'; '.join(findings)}. Try another mirror.")
+
+
+# Signed statements
+
+
+def make_key(words):
+    parser = argparse.ArgumentParser(prog="rebuild.py keygen", description="Make a key to sign rebuilds with.")
+    parser.add_argument("file", type=Path, help="where the private key goes; it must not be there yet")
+    attest = signing()
+    try:
+        attest.keygen(parser.parse_args(words).file)
+    except attest.KeyUnusable as error:
+        raise CannotRebuild(str(error)) from error
+    return 0
+
+
+def attested(arguments):
+    """Rebuild and write a signed statement of what came of it; gives the files that came out.
+
+    Only the recipe's own failure is stated: a place that cannot be reached says nothing about the version.
+    """
+    attest = signing()
+    try:
+        seed = attest.read_seed(arguments.attest)
+    except attest.KeyUnusable as error:
+        raise CannotRebuild(str(error)) from error
+    manifest, started_at = (HERE / "manifest.json").read_text(encoding="utf-8"), attest.now()
+    code = attest.git_tree(HERE / "code").hex()
+    try:
+        made = rebuild(arguments)
+    except RecipeFailed as error:
+        failed = str(error).rstrip(".")
+        text = attest.failure(manifest, failed, attest.run_details(started_at, code))
+        write_statement(attest.envelope(text, seed), arguments.out)
+        raise
+    files = {path: digest for path, digest in made.items() if digest != LINK}
+    run = attest.run_details(started_at, code)
+    text = attest.provenance(manifest, files, run) if files else attest.failure(manifest, "no file came out", run)
+    write_statement(attest.envelope(text, seed), arguments.out)
+    return made
+
+
+def write_statement(envelope, out):
+    """Write the envelope beside the folder of results, whole or not at all."""
+    target = out.resolve().parent / "attestation.json"
+    unfinished = target.with_name(".attestation.unfinished")
+    unfinished.write_text(envelope, encoding="utf-8")
+    unfinished.replace(target)
+    door = read_json("metadata.json")["attestations"]
+    print(f"Signed: {target}\nSend it: curl --data-binary @{target} {door}", file=sys.stderr)
+
+
+def signing():
+    """Load attest.py, which lies beside this file in a bundle."""
+    path = HERE / "attest.py"
+    if not path.is_file():
+        raise CannotRebuild("attest.py is not beside rebuild.py. Unpack a source bundle and run its rebuild.py.")
+    spec = importlib.util.spec_from_file_location("attest", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

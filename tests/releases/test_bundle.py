@@ -22,15 +22,19 @@ from django.utils import timezone
 
 from catalog.models import Asset
 from catalog.storage.connect import own_storage
+from mirrors.bundle import places_of
+from mirrors.models import Policy
 from releases import bundle, repositories
 from releases.approve import approve_release
 from releases.environments import PYTHON
 from releases.jobs import engine
 from releases.models import Release, Step
 from releases.submit import submit_release
+from tests import factories
 from tests.releases.processes import PEAK_KIB
 from tests.releases.recipes import (
     GOOD,
+    IDENTIFIER,
     LOCK,
     PREAMBLE,
     SOURCE,
@@ -67,6 +71,10 @@ def bundled(author: Any, reviewer: Any, folder: Path) -> Release:
         executable=("bin/tool",),
     )
     release = built(drafted(release_toml(found), author, folder), author)
+    for slug, is_required in (("origin", True), ("far", False), ("away", False)):
+        mirror = factories.mirror(slug, endpoint=str(folder / slug))
+        Policy.objects.create(mirror=mirror, is_required=is_required)
+        (folder / slug).mkdir() if slug != "away" else None  # its disk is not mounted
     submit_release(release, by=author, channel="command", now=timezone.now())
     seen = release.reviewed_digest
     approve_release(release, by=reviewer, channel="command", seen_digest=seen, now=timezone.now())
@@ -177,12 +185,12 @@ def test_a_bundle_made_again_is_the_same_and_stays_one_asset(bench: Path, author
     release = bundled(author, reviewer, bench)
     asset = Asset.objects.get(key="source-bundle")
     before = os.umask(0o077)
-    bundle.lay_out(release, bench / "inside")
+    bundle.lay_out(release, bench / "inside", places=places_of(release.version))
     os.umask(before)
     bundle.write_bundle(bench / "again.tar.gz", bench / "inside", epoch=bundle.approved_epoch(release))
     assert (bench / "again.tar.gz").read_bytes() == own_storage().path(asset.storage_key).read_bytes()
-    Step.objects.filter(function="releases.bundle.make_bundle").update(state=Step.State.DUE, fence=F("fence") + 1)
-    assert engine.run_step(Step.objects.get(function="releases.bundle.make_bundle").pk, has_heartbeat=False)
+    Step.objects.filter(function="mirrors.bundle.make_bundle").update(state=Step.State.DUE, fence=F("fence") + 1)
+    assert engine.run_step(Step.objects.get(function="mirrors.bundle.make_bundle").pk, has_heartbeat=False)
     assert Asset.objects.get(key="source-bundle") == asset
     assert not list(Path(django_settings.DFC_BUILDS_DIR).glob("*/bundle-*"))
 
@@ -197,6 +205,7 @@ def test_a_release_that_was_not_approved_has_no_bundle(bench: Path, author: Any)
 def test_a_bundle_holds_all_that_a_rebuild_needs(unpacked: Path) -> None:
     assert sorted(path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if not path.is_dir()) == [
         "REBUILD.md",
+        "attest.py",
         "code/__pycache__/a",
         "code/bin/latest.py",
         "code/bin/tool",
@@ -216,9 +225,17 @@ def test_a_bundle_holds_all_that_a_rebuild_needs(unpacked: Path) -> None:
     described = json.loads((unpacked / "metadata.json").read_text())
     assert described["doi"].startswith("10.5072/")
     assert (described["en"]["title"], described["fr"]["title"]) == ("Words", "Mots")
+    assert described["attestations"].endswith("/api/v1/attestations/")
+
+
+def test_sources_are_looked_for_on_mirrors_first_and_never_at_the_portal(unpacked: Path) -> None:
     places = json.loads((unpacked / "sources.json").read_text())[0]["places"]
-    assert places[0].endswith("/v1.0.0/sources/words.txt")
-    assert places[1] == "https://upstream.example.org/words.txt"
+    path = f"d4c-datapkg-foundation/processed/{IDENTIFIER}/v1.0.0/sources/words.txt"
+    assert places == [
+        f"https://far.example.org/{path}",
+        f"https://origin.example.org/{path}",
+        "https://upstream.example.org/words.txt",
+    ]
 
 
 def test_its_code_is_the_tree_that_the_manifest_locks(unpacked: Path, tmp_path: Path) -> None:

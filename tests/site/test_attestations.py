@@ -9,6 +9,7 @@ import rfc8785
 from django.test import Client
 from django.utils import timezone
 
+from catalog.models import Version
 from dfc_site import demo
 from releases import sign
 from releases.envelopes import open_envelope, read_public_key, verify
@@ -166,13 +167,13 @@ def test_a_statement_about_nothing_that_we_publish_is_refused(
 
 
 def test_a_draft_is_nothing_that_we_publish(published: Release, lab: Stranger, client: Client) -> None:
-    published.version._meta.model.objects.update(state="draft")
+    Version.objects.update(state="draft")
     assert refused(client, lab.provenance(published, at=now())) == (404, "unknown_version")
     assert refused(client, lab.failure(published, at=now())) == (404, "unknown_version")
 
 
 def test_nothing_more_is_said_about_what_was_withdrawn(published: Release, lab: Stranger, client: Client) -> None:
-    published.version._meta.model.objects.update(state="withdrawn")
+    Version.objects.update(state="withdrawn")
     assert refused(client, lab.provenance(published, at=now())) == (410, "withdrawn")
 
 

@@ -1,0 +1,47 @@
+"""Make the source bundle of a release: it names the mirrors that will hold its sources, before a byte is there."""
+
+from collections.abc import Callable, Sequence
+
+from catalog.models import Asset, Version
+from mirrors.connect import connect
+from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
+from mirrors.models import Mirror
+from mirrors.replicate import deposit_key, mirrors_of, record
+from releases.bundle import NAME, Places, write_and_seal
+from releases.jobs.context import StepContext
+from releases.jobs.registry import StepSpec
+from releases.models import Release
+
+
+def expand_bundle(release_id: int) -> Sequence[StepSpec]:
+    return [StepSpec("mirrors.bundle.make_bundle", release_id, NAME)]
+
+
+def make_bundle(step: StepContext, release_id: int) -> None:
+    """Write and seal the bundle of a release. Safe to run twice: the sealed bytes stay."""
+    release = Release.objects.select_related("version__dataset__package", "recipe").get(pk=release_id)
+    write_and_seal(step, release, places=places_of(release.version))
+
+
+def places_of(version: Version) -> Places:
+    """Give the addresses of each sealed source by its path: the mirrors of others first, our own storage last.
+
+    A best-effort mirror that cannot be asked now is left out; a required one fails with its own error.
+    """
+    kept = mirrors_of(version)
+    in_order = sorted(kept, key=lambda mirror: (mirror.is_own, not kept[mirror], mirror.pk))
+    found = [addresses(version, mirror, is_required=kept[mirror]) for mirror in in_order]
+    sealed = Asset.objects.filter(item__version=version, role=Asset.Role.SOURCE).order_by("path")
+    return {path: [address(path) for address in found if address] for path in sealed.values_list("path", flat=True)}
+
+
+def addresses(version: Version, mirror: Mirror, *, is_required: bool) -> Callable[[str], str] | None:
+    """Give what names the public address of a path on one mirror; None where that mirror cannot say it now."""
+    try:
+        backend = connect(mirror)
+        draft = backend.prepare(deposit_key(version), record(version))
+    except (MirrorUnavailableError, MirrorRefusedError):
+        if is_required:
+            raise
+        return None
+    return lambda path: backend.url(backend.locator(draft, path))
