@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.urls.resolvers import URLPattern, URLResolver
 
-from dfc_site.pages import dataset, evidence, feeds, help, home, mirrors, stac, version  # noqa: A004  the page
+from dfc_site.pages import dataset, evidence, feeds, help, home, mirrors, rebuild, stac, version  # noqa: A004  the page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.front, name="front"),
@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         path("datasets/<str:identifier>/<str:number>/evidence/", evidence.evidence, name="evidence"),
         path("datasets/<str:identifier>/<str:number>/evidence/<int:copy>/", evidence.history, name="copy-history"),
         path("datasets/<str:identifier>/<str:number>/evidence.csv", evidence.all_checks, name="evidence-csv"),
+        path("datasets/<str:identifier>/<str:number>/rebuild/", rebuild.rebuild, name="rebuild"),
         path("datasets/<str:identifier>/<str:number>/citation.bib", version.bibtex, name="citation"),
         path("mirrors/", mirrors.mirrors, name="mirrors"),
         path("nodes/", include("dfc_site.pages.node_urls")),

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from catalog.models import Asset, Version
+from releases import manifest
 from releases.envelopes import KEYID, Opened, open_envelope, read_public_key, verify
 from releases.errors import AttestationRefusedError
 from releases.models import Attestation, AttestedDifference, Build, Rebuilder, Release
@@ -60,6 +61,7 @@ def accept_attestation(text: bytes, *, now: datetime, channel: str) -> Accepted:
                 statement_sha256=digest(opened.payload),
                 received_at=now,
                 channel=channel,
+                other_code_tree=other_code(statement, release),
             ),
             statement,
             differences(published(release), statement.subjects),
@@ -159,6 +161,12 @@ def refuse_stale(statement: Statement, rebuilder: Rebuilder, version: Version) -
             % {"rebuilder": rebuilder, "at": shown(newer.finished_at)},
             code="stale",
         )
+
+
+def other_code(statement: Statement, release: Release) -> str:
+    """Give the git tree that was built there if it is not the one that the manifest locks, else nothing."""
+    locked = manifest.read(reviewed_build(release).manifest.body).code.tree
+    return "" if statement.code_tree in {"", locked} else statement.code_tree
 
 
 def published(release: Release) -> dict[str, str]:

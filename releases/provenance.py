@@ -34,7 +34,7 @@ SHAPES = {PROVENANCE: provenance_pb2.Provenance, TEST_RESULT: test_result_pb2.Te
 MANIFEST_NAME = "manifest.json"
 MOST_SUBJECTS, MOST_TESTS = 10_000, 20
 LONGEST_NAME, LONGEST_TEST = 255, 300
-SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256, TREE = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Statement:
     """A statement as it was read. `subjects` are digests by path, and `failed_tests` says what failed instead.
 
     `manifest_sha256` names what was built; `claims` is the dataset and version in the manifest that it carries.
+    `code_tree` is the git tree that lay there as code, empty where the statement does not say.
     """
 
     predicate_type: str
@@ -61,6 +62,7 @@ class Statement:
     failed_tests: tuple[str, ...]
     manifest_sha256: str
     claims: tuple[str, str]
+    code_tree: str
     started_at: datetime
     finished_at: datetime
 
@@ -198,6 +200,7 @@ def read_provenance(predicate: Mapping[str, Any], subjects: Mapping[str, str]) -
         failed_tests=(),
         manifest_sha256=hashlib.sha256(manifest).hexdigest(),
         claims=(clean(external.get("dataset"), LONGEST_NAME), clean(external.get("version"), LONGEST_NAME)),
+        code_tree=code_tree_of(predicate["runDetails"]),
         **times_of(predicate["runDetails"]),
     )
 
@@ -218,8 +221,19 @@ def read_failure(predicate: Mapping[str, Any], subjects: Mapping[str, str]) -> S
         failed_tests=tuple(clean(test, LONGEST_TEST) for test in tests),
         manifest_sha256=digest_of(configuration),
         claims=("", ""),
+        code_tree=code_tree_of(predicate["runDetails"]),
         **times_of(predicate["runDetails"]),
     )
+
+
+def code_tree_of(run: Mapping[str, Any]) -> str:
+    """Give the git tree of the byproduct `code`; ValueError for one that is no tree."""
+    trees = [one["digest"]["gitTree"] for one in run.get("byproducts", []) if one.get("name") == "code"]
+    if not trees:
+        return ""
+    if len(trees) != 1 or not TREE.fullmatch(trees[0]):
+        raise ValueError("the byproduct code is no git tree")
+    return str(trees[0])
 
 
 def times_of(run: Mapping[str, Any]) -> dict[str, datetime]:

@@ -119,6 +119,7 @@ def described(one: Attestation) -> dict[str, Any]:
         "predicate_type": one.predicate_type,
         "verdict": one.verdict,
         "finding": one.finding,
+        "other_code_tree": one.other_code_tree or None,
         "differing_files": [differing(difference) for difference in one.differences.all()],
         "finished_at": shown(one.finished_at),
         "received_at": shown(one.received_at),

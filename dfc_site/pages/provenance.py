@@ -11,6 +11,7 @@ from catalog.models import Version
 from catalog.models.dataset import in_language
 from releases.inspect import sentence
 from releases.models import Build, Release, SourceFile
+from releases.rebuilds import rebuilds_of
 
 SOURCES_SHOWN, FINDINGS_SHOWN = 50, 50
 LONGEST_MANIFEST = 20_000  # characters; a longer one is in the source bundle and would make the page heavy
@@ -58,6 +59,7 @@ def provenance_of(version: Version) -> dict[str, Any]:
         "confirmation": next((one for one in builds if one.purpose == Build.Purpose.CONFIRM), None),
         "manifest": manifest,
         "manifest_shown": indented(manifest.body) if len(manifest.body) <= LONGEST_MANIFEST else "",
+        "rebuilds": rebuilds_of(version),
         "second_person": has_second_person(release),
         "findings": findings_of(release),
     }

@@ -21,6 +21,7 @@ from dfc_site.entries import citation_of, item_href
 from dfc_site.pages.evidence import Row, rows_of
 from dfc_site.pages.footprint import Picture, draw, draw_boxes
 from dfc_site.pages.provenance import provenance_of
+from dfc_site.pages.rebuild import bundle_of, unpacking
 from dfc_site.pages.timeline import timeline_of
 from dfc_site.pages.ways import PARQUET, Source, Way, ways
 from dfc_site.pages.withdrawn import notice_of, tombstone
@@ -113,7 +114,7 @@ def context_of(found: Version, *, now: datetime) -> dict[str, Any]:
         "broken": copies_of(found).filter(state__in=BROKEN).count(),
         "section": "datasets",
         "ways": ways_of(files, main, found, language, has_tiles=bool(tiles)),
-        "commands": commands_of(found),
+        "commands": commands_of(found, now=now),
         "citation": citation_of(found, language),
         **provenance_of(found),
         **notice_of(found),
@@ -133,12 +134,12 @@ def tiles_url(found: Version, language: str) -> str:
     return f"{settings.DFC_SITE_URL}{reverse('catalogue-file', args=[path])}"
 
 
-def commands_of(found: Version) -> dict[str, str]:
-    """Write the lines that people paste into a terminal to verify and rebuild."""
+def commands_of(found: Version, *, now: datetime) -> dict[str, str]:
+    """Write the lines that people paste into a terminal to verify and rebuild; the latter asks a mirror alone."""
     folder = f"{settings.DFC_SITE_URL}/d/{found.dataset.identifier}/{found.shown}"
     return {
         "verify": f"curl -sL {folder}/SHA256SUMS | sha256sum --check --ignore-missing",
-        "rebuild": f"curl -sL {folder}/source-bundle.tar.gz | tar -xz && python3 rebuild.py --out rebuilt",
+        "rebuild": unpacking(*bundle_of(found, now=now)),
     }
 
 

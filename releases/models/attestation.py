@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Version
 
+DIFFERENCES_SHOWN = 10
 IS_SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -171,6 +172,9 @@ class Attestation(models.Model):
     predicate_type = models.CharField(_("kind of statement"), max_length=100)
     verdict = models.CharField(_("verdict"), max_length=9, choices=Verdict)
     finding = models.TextField(_("what failed there"), blank=True)
+    other_code_tree = models.CharField(
+        _("git tree of its code, where it is not the published one"), max_length=40, blank=True
+    )
     finished_at = models.DateTimeField(_("finished at"))
     received_at = models.DateTimeField(_("received at"))
     channel = models.CharField(_("through"), max_length=7, choices=Channel)
@@ -190,6 +194,15 @@ class Attestation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} · {self.rebuilder or self.keyid[:12]}"
+
+    @property
+    def first_differences(self) -> list["AttestedDifference"]:
+        """Give as many of the differing files as a page names."""
+        return list(self.differences.all())[:DIFFERENCES_SHOWN]
+
+    @property
+    def more_differences(self) -> int:
+        return max(0, len(self.differences.all()) - DIFFERENCES_SHOWN)
 
 
 class AttestedDifference(models.Model):

@@ -182,6 +182,7 @@ METADATA = "predicate.runDetails.metadata"
         (other(f"{METADATA}.finishedOn", "yesterday"), "malformed"),
         (other(f"{METADATA}.finishedOn", "2026-03-01T11:00:00Z"), "malformed"),
         (other(f"{METADATA}.startedOn", None), "malformed"),
+        (other("predicate.runDetails.byproducts", [{"name": "code", "digest": {"gitTree": "x"}}]), "malformed"),
         (other("predicate.result", "PASSED", failed), "malformed"),
         (other("predicate.configuration", [], failed), "malformed"),
         (other("predicate.failedTests", [], failed), "malformed"),
