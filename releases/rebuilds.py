@@ -33,12 +33,13 @@ class Rebuilds:
 
 def rebuilds_of(version: Version) -> Rebuilds:
     counted: dict[int, Attestation] = {}
-    others = []
-    for one in version.attestations.by_others().prefetch_related("differences"):
+    ours, others = None, []
+    for one in version.attestations.newest_first().prefetch_related("differences"):
         by = one.rebuilder
-        if by is not None and by.is_recognised and by.pk not in counted:
+        if by is None:
+            ours = one
+        elif by.is_recognised and by.pk not in counted:
             counted[by.pk] = one
         else:
             others.append(one)
-    ours = version.attestations.ours().first()
     return Rebuilds(ours, tuple(counted.values()), tuple(others))

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
+from securesystemslib.signer import SSlibKey
 
 from catalog.naming.regions import COUNTRIES
 from catalog.say import say
@@ -37,27 +39,38 @@ def recognise_rebuilder(entry: RebuilderEntry, *, by: Any, reason: str, now: dat
     Raises NotAllowedError; ReasonError; RebuilderError (name, country, kind, no ed25519 key, a key or name that is
     here already).
     """
-    require_permission(by, "recognise", "rebuilder")
-    why = clean_reason(reason)
-    refuse_entry(entry)
-    try:
-        key = read_public_key(entry.public_key)
-    except KeyTextError as error:
-        raise RebuilderError(f"{entry.name}: {say(error)}") from error
+    key = check_rebuilder(entry, by=by, reason=reason)
     facts = {"operator_kind": entry.operator_kind, "jurisdiction": entry.jurisdiction, "contact": entry.contact}
     try:
         with transaction.atomic():
             made = Rebuilder.objects.create(
                 name=entry.name, public_key=public_pem(key), keyid=key.keyid, added_at=now, **facts
             )
-            move = RebuilderMove("", Rebuilder.State.RECOGNISED, by, why, now, channel)
+            move = RebuilderMove("", Rebuilder.State.RECOGNISED, by, clean_reason(reason), now, channel)
             RebuilderTransition.note(made.pk, move)
     except IntegrityError as error:
-        raise RebuilderError(
-            _("%(name)s: this name or this key is here already. A new key is a new entry: revoke the old one first.")
-            % {"name": entry.name}
-        ) from error
+        raise is_here(entry) from error
     return made
+
+
+def check_rebuilder(entry: RebuilderEntry, *, by: Any, reason: str) -> SSlibKey:
+    """Refuse what `recognise_rebuilder` would refuse and write nothing; gives the key."""
+    require_permission(by, "recognise", "rebuilder")
+    clean_reason(reason)
+    refuse_entry(entry)
+    try:
+        key = read_public_key(entry.public_key)
+    except KeyTextError as error:
+        raise RebuilderError(f"{entry.name}: {say(error)}") from error
+    named = Q(name=entry.name, state=Rebuilder.State.RECOGNISED)
+    if Rebuilder.objects.filter(named | Q(keyid=key.keyid)).exists():
+        raise is_here(entry)
+    return key
+
+
+def is_here(entry: RebuilderEntry) -> RebuilderError:
+    words = _("%(name)s: this name or this key is here already. A new key is a new entry: revoke the old one first.")
+    return RebuilderError(words % {"name": entry.name})
 
 
 def refuse_entry(entry: RebuilderEntry) -> None:

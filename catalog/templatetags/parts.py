@@ -14,9 +14,9 @@ register = template.Library()
 Words = str | Promise
 ICONS = {"ok": "circle-check", "warn": "clock", "bad": "octagon-x", "run": "loader", "idle": "circle-dashed"}
 KINDS = {
-    "ok": ("done", "first", "identical", "public", "published", "succeeded", "taken", "verified"),
+    "ok": ("done", "first", "identical", "public", "published", "recognised", "succeeded", "taken", "verified"),
     "warn": ("cancelled", "deprecated", "in_review", "proposed", "skipped", "stopped"),
-    "bad": ("damaged", "different", "failed", "missing", "withdrawn"),
+    "bad": ("damaged", "different", "failed", "missing", "revoked", "withdrawn"),
     "run": ("awaiting", "building", "open", "publishing", "running"),
 }
 # The states of a stage are computed, so no field of a row has words for them.

@@ -114,7 +114,7 @@ def context_of(found: Version, *, now: datetime) -> dict[str, Any]:
         "broken": copies_of(found).filter(state__in=BROKEN).count(),
         "section": "datasets",
         "ways": ways_of(files, main, found, language, has_tiles=bool(tiles)),
-        "commands": commands_of(found, now=now),
+        "commands": commands_of(found, files, now=now),
         "citation": citation_of(found, language),
         **provenance_of(found),
         **notice_of(found),
@@ -134,12 +134,15 @@ def tiles_url(found: Version, language: str) -> str:
     return f"{settings.DFC_SITE_URL}{reverse('catalogue-file', args=[path])}"
 
 
-def commands_of(found: Version, *, now: datetime) -> dict[str, str]:
+def commands_of(found: Version, files: Sequence[File], *, now: datetime) -> dict[str, str]:
     """Write the lines that people paste into a terminal to verify and rebuild; the latter asks a mirror alone."""
     folder = f"{settings.DFC_SITE_URL}/d/{found.dataset.identifier}/{found.shown}"
+    bundles = [one for one in files if one.asset.role == Asset.Role.SOURCE_BUNDLE]
+    places = [(one.asset, [offer.url for offer in one.ranking.offered]) for one in bundles]
+    bundle, urls = places[0] if places else bundle_of(found, now=now)  # not among the first files of a large version
     return {
         "verify": f"curl -sL {folder}/SHA256SUMS | sha256sum --check --ignore-missing",
-        "rebuild": unpacking(*bundle_of(found, now=now)),
+        "rebuild": unpacking(bundle, urls),
     }
 
 

@@ -139,9 +139,9 @@ class AttestationQuerySet(models.QuerySet["Attestation"]):
     def ours(self) -> "AttestationQuerySet":
         return self.filter(rebuilder__isnull=True)
 
-    def by_others(self) -> "AttestationQuerySet":
-        """Give what rebuilders stated, the newest run first."""
-        return self.filter(rebuilder__isnull=False).select_related("rebuilder").order_by("-finished_at", "-pk")
+    def newest_first(self) -> "AttestationQuerySet":
+        """Give all with who made them, the newest run first; the signed texts are not read along."""
+        return self.select_related("rebuilder").defer("envelope").order_by("-finished_at", "-pk")
 
 
 class Attestation(models.Model):
