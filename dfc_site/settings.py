@@ -66,7 +66,7 @@ def read_signing_key() -> str:
 
     A file that others may read is refused, and so is whatever is no ed25519 key; no refusal repeats the key.
     """
-    text, file = env.str("DFC_SIGNING_KEY", ""), env.str("DFC_SIGNING_KEY_FILE", "")
+    text, file = env.str("DFC_SIGNING_KEY", "", multiline=True), env.str("DFC_SIGNING_KEY_FILE", "")
     name = "DFC_SIGNING_KEY_FILE" if file else "DFC_SIGNING_KEY"
     if text and file:
         raise refuse(name, "DFC_SIGNING_KEY is set too", "Set one of the two.")

@@ -167,14 +167,14 @@ class RebuilderAdmin(ReadOnlyAdmin):
     def has_recognise_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("releases.recognise_rebuilder")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:  # noqa: ARG002
         return [*ENTERED, "reason"] if obj is None else [*ENTERED, "keyid", "state", "added_at"]
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:  # noqa: ARG002
         return [] if obj is None else [RebuilderTransitionInline]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: Any = False, **kwargs: Any) -> Any:  # noqa: FBT002
-        form = super().get_form(request, obj, change, **kwargs)
+        form: Any = super().get_form(request, obj, change, **kwargs)
         form.by = request.user
         return form
 

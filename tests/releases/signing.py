@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from securesystemslib.signer import CryptoSigner
 
 from releases.envelopes import public_pem, seal
@@ -17,11 +16,6 @@ from releases.recognise import RebuilderEntry, recognise_rebuilder
 from releases.review import reviewed_build
 
 WHY = "They run their own machines."
-
-
-def private_pem() -> str:
-    key = Ed25519PrivateKey.generate()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def run(finished_at: datetime, **facts: Any) -> Run:

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from releases import envelopes, provenance
 from releases.bundle import FILES
+from tests.releases.keys import private_pem
 from tests.releases.recipes import tree_of
-from tests.releases.signing import private_pem
 from tests.releases.test_provenance import AT, MANIFEST
 from tests.releases.test_provenance import FILES as MADE
 

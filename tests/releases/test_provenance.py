@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from releases import envelopes, provenance
 from releases.errors import AttestationRefusedError, KeyTextError
 from releases.provenance import Difference, differences
-from tests.releases.signing import Stranger, private_pem, run
+from tests.releases.keys import private_pem
+from tests.releases.signing import Stranger, run
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MANIFEST = rfc8785.dumps(

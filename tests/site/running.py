@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.releases.keys import private_pem
+
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {"DFC_LEASE_S": "3", "DFC_BACKOFF_S": "0.2", "DFC_REWAKE_S": "1", "DFC_STALL_S": "15"}
 PATIENCE_S = 240  # nothing is measured here: a machine that does much else must not fail
@@ -55,6 +57,7 @@ class Installation:
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "DFC_SECRET_KEY": secrets.token_hex(32),
+            "DFC_SIGNING_KEY": private_pem(),
             "DFC_DATA_DIR": str(data),
             "DFC_PORT": str(self.port),
             "DFC_MIRROR_PORT": str(self.mirror_port),

@@ -18,7 +18,8 @@ from releases.models import Attestation, Build, Job, Rebuilder, Release, Signing
 from releases.recognise import revoke_rebuilder
 from releases.review import reviewed_build
 from tests import factories
-from tests.releases.signing import WHY, Stranger, outputs, private_pem
+from tests.releases.keys import private_pem
+from tests.releases.signing import WHY, Stranger, outputs
 
 API = "/api/v1/attestations/"
 

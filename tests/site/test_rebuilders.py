@@ -15,8 +15,9 @@ from releases.envelopes import public_pem
 from releases.errors import NotAllowedError, ReasonError, RebuilderError
 from releases.models import Attestation, Rebuilder, Release
 from releases.recognise import recognise_rebuilder, revoke_rebuilder
+from tests.releases.keys import private_pem
 from tests.releases.recipes import person, strangers
-from tests.releases.signing import WHY, Stranger, outputs, private_pem
+from tests.releases.signing import WHY, Stranger, outputs
 from tests.releases.test_provenance import AT, FILES, MANIFEST
 
 ADMIN = "/admin/releases/rebuilder/"

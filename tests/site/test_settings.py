@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.releases.keys import private_pem
+
 BAD = [
     ("DFC_SECRET_KEY", "", "missing"),
     ("DFC_SECRET_KEY", "short", "only 5 characters long"),
     ("DFC_PORT", "eighty", "'eighty' is not a whole number"),
     ("DFC_PORT", "0", "at least 1"),
+    ("DFC_SIGNING_KEY", "no key", "It is no private key in PEM"),
+    ("DFC_SIGNING_KEY_FILE", "/nonexistent/key.pem", "cannot be read"),
+    ("DFC_REFUSED_STATEMENTS_PER_NETWORK", "0", "at least 1"),
     ("DFC_APPROVERS", "-1", "at least 0"),
     ("DFC_SITE_URL", "data.example.org", "is no web address"),
     ("DFC_SITE_URL", "https://data.example.org/?a=1", "is no web address"),
@@ -90,3 +95,18 @@ def test_letters_go_to_the_console_unless_told_otherwise(tmp_path: Path) -> None
     command = "import dfc_site.settings as s; print(s.EMAIL_BACKEND, s.DEFAULT_FROM_EMAIL)"
     done = start(tmp_path, command=command)
     assert done.stdout == "django.core.mail.backends.console.EmailBackend Data for Canada <nodes@localhost>\n"
+
+
+def test_a_signing_key_comes_from_a_file_that_nobody_else_may_read(tmp_path: Path) -> None:
+    pem, file = private_pem(), tmp_path / "key.pem"
+    file.write_text(pem)
+    file.chmod(0o640)
+    refused = start(tmp_path, DFC_SIGNING_KEY_FILE=str(file))
+    assert f"others may read {file} (mode 0640). Run chmod 600 {file}." in refused.stderr
+    file.chmod(0o600)
+    show = "import dfc_site.settings as s; print(s.DFC_SIGNING_KEY, end='')"
+    assert start(tmp_path, command=show, DFC_SIGNING_KEY_FILE=str(file)).stdout == pem
+    assert start(tmp_path, command=show, DFC_SIGNING_KEY=pem.replace("\n", "\\n")).stdout == pem
+    both = start(tmp_path, DFC_SIGNING_KEY_FILE=str(file), DFC_SIGNING_KEY=pem)
+    assert "DFC_SIGNING_KEY is set too" in both.stderr
+    assert pem.splitlines()[1] not in refused.stderr + both.stderr
