@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -22,7 +23,6 @@ from mirrors.redirect import find_version
 from releases.envelopes import LARGEST_BYTES
 from releases.errors import AttestationRefusedError
 from releases.models.attestation import Channel
-from releases.rebuilds import rebuilds_of
 from swarm.errors import TooManyUsesError
 
 PLACES_SHOWN = 4
@@ -92,7 +92,7 @@ def show(
         "dataset": found.dataset,
         "form": form,
         "refusal": refusal,
-        "rebuilds": rebuilds_of(found),
+        "contact": settings.DFC_CONTACT_EMAIL,
         "commands": {"unpack": unpacking(bundle, places), "alone": alone(bundle, places)},
     }
     response = render(request, "pages/rebuild.html", context, status=status)

@@ -24,6 +24,7 @@ PAGES = {
     f"datasets/{PROVINCES}/": 200,
     f"datasets/{PROVINCES}/{NEW}/": 200,
     f"datasets/{PROVINCES}/{NEW}/evidence/": 200,
+    f"datasets/{PROVINCES}/{NEW}/rebuild/": 200,
     f"datasets/{PROVINCES}/{OLD}/": 410,
     f"datasets/{TILES}/{OLD}/": 200,
     "mirrors/": 200,
