@@ -21,13 +21,13 @@ from django.test.utils import override_settings
 from django.utils import timezone
 
 from catalog.models import Asset
-from catalog.storage.connect import own_storage
 from releases import bundle, repositories
 from releases.approve import approve_release
 from releases.environments import PYTHON
 from releases.jobs import engine
 from releases.models import Release, Step
 from releases.submit import submit_release
+from tests import factories
 from tests.releases.processes import PEAK_KIB
 from tests.releases.recipes import (
     GOOD,
@@ -82,7 +82,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, dja
     places = {f"DFC_{name}_DIR": folder / name.lower() for name in FOLDERS}
     with django_db_blocker.unblock(), override_settings(**places), transaction.atomic():
         bundled(person("author", "curator"), person("reviewer", "curator"), folder)
-        path = own_storage().path(Asset.objects.get(key="source-bundle").storage_key)
+        path = factories.own_path(Asset.objects.get(key="source-bundle").storage_key)
         transaction.set_rollback(True)
     return path
 
@@ -180,7 +180,7 @@ def test_a_bundle_made_again_is_the_same_and_stays_one_asset(bench: Path, author
     bundle.lay_out(release, bench / "inside")
     os.umask(before)
     bundle.write_bundle(bench / "again.tar.gz", bench / "inside", epoch=bundle.approved_epoch(release))
-    assert (bench / "again.tar.gz").read_bytes() == own_storage().path(asset.storage_key).read_bytes()
+    assert (bench / "again.tar.gz").read_bytes() == factories.own_path(asset.storage_key).read_bytes()
     Step.objects.filter(function="releases.bundle.make_bundle").update(state=Step.State.DUE, fence=F("fence") + 1)
     assert engine.run_step(Step.objects.get(function="releases.bundle.make_bundle").pk, has_heartbeat=False)
     assert Asset.objects.get(key="source-bundle") == asset
