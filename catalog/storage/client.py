@@ -31,7 +31,7 @@ def client_of(service: Service, pid: int) -> Any:  # noqa: ARG001  lines made be
         s3={"addressing_style": service.style},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        retries={"mode": "standard", "max_attempts": 5},
+        retries={"mode": "standard", "max_attempts": 3},
         connect_timeout=10,
         read_timeout=60,
     )

@@ -42,9 +42,9 @@ def grown_part(number: int, first: int) -> int:
 class Body:
     """The bytes of one part, hashed as they come; memory stays below 8 MiB however long it gets."""
 
-    def __init__(self, scratch: Path | None = None) -> None:
+    def __init__(self, scratch: Path) -> None:
         self.size_bytes = 0
-        self.file = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(scratch) if scratch else None)  # noqa: SIM115  closed by `close`
+        self.file = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(scratch))  # noqa: SIM115  see `close`
         self.digests = {"sha256": hashlib.sha256(), "md5": hashlib.md5(usedforsecurity=False)}
 
     def add(self, block: bytes | memoryview) -> None:

@@ -62,6 +62,7 @@ class S3Receiver:
             self.writer = PartWriter(self.begin(), self.size_of, self.scratch, present={})
             for block in iter(partial(self.body.rewound().read, MIB), b""):
                 self.writer.append(block)
+            self.body.close()
         return self.writer
 
     def restart(self) -> None:
