@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import shapely
@@ -36,7 +36,7 @@ class Defect:
     instead: str = ""
 
 
-def inspect(path: Path) -> list[Defect]:
+def inspect(path: Path | IO[bytes]) -> list[Defect]:
     """Give what is wrong with a Parquet file's geometry; nothing for one that has none.
 
     A file that is no Parquet is one error among others, since it comes from outside.

@@ -29,9 +29,9 @@ from catalog.geoparquet import write_items
 from catalog.models import Asset, CatalogueChange, Edition, Item, Version
 from catalog.stac import collection, collections_document, document, item
 from catalog.stac_schemas import validate
+from catalog.storage.base import Storage
 from catalog.storage.connect import own_storage
 from catalog.storage.files import read_file
-from catalog.storage.local import LocalStorage
 from dfc_site.entries import (
     LISTED,
     Neighbours,
@@ -173,7 +173,7 @@ def shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def store(written: Written, storage: LocalStorage) -> None:
+def store(written: Written, storage: Storage) -> None:
     """Put an edition's files into our storage; the manifest last, so that its presence says that all are there."""
     folder = f"{ROOT}/{written.manifest_sha256[:16]}"
     names = [path.relative_to(written.folder).as_posix() for path in plain_files(written.folder)]

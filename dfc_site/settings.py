@@ -15,6 +15,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from catalog.storage.address import AddressError, S3Address, parse_address
 from releases.envelopes import read_signer
 from releases.errors import KeyTextError
 
@@ -184,9 +185,39 @@ def read_database() -> dict[str, object]:
     return database | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 
 
+def read_storage(name: str, default: Path) -> Path | S3Address:
+    """Read where our own storage lies; the value is never repeated whole, since a key may have slipped into it."""
+    text: str = env.str(name, "")
+    try:
+        return parse_address(text) if text else default
+    except AddressError as error:
+        remedy = "Write it like s3://bucket/prefix?endpoint=https://s3.example.org or file:///srv/dfc."
+        raise refuse(name, str(error), remedy) from None
+
+
+def read_storage_key(name: str) -> str:
+    """Read one half of the key to a bucket."""
+    key: str = env.str(name, "")
+    if not key:
+        raise refuse(name, "missing, though DFC_STORAGE_URL names a bucket", "Set it to the key of that bucket.")
+    return key
+
+
+def own_storage_backend(address: S3Address) -> dict[str, object]:
+    """Say how our own storage in a bucket is opened; its parts under way lie in the data directory."""
+    options = {
+        "address": address,
+        "access_key": read_storage_key("DFC_STORAGE_ACCESS_KEY_ID"),
+        "secret_key": read_storage_key("DFC_STORAGE_SECRET_ACCESS_KEY"),
+        "scratch": DFC_DATA_DIR / "scratch",
+    }
+    return {"BACKEND": "catalog.storage.s3.S3Storage", "OPTIONS": options}
+
+
 DFC_DATA_DIR = Path(env.str("DFC_DATA_DIR", str(ROOT / "var"))).resolve()
 DFC_DATA_DIR.mkdir(parents=True, exist_ok=True)
-DFC_STORAGE_DIR = DFC_DATA_DIR / "storage"
+DFC_STORAGE = read_storage("DFC_STORAGE_URL", DFC_DATA_DIR / "storage")
+DFC_STORAGE_DIR = DFC_STORAGE if isinstance(DFC_STORAGE, Path) else DFC_DATA_DIR / "storage"
 DFC_REPOSITORIES_DIR = DFC_DATA_DIR / "repositories"
 DFC_BUILDS_DIR = DFC_DATA_DIR / "builds"
 DFC_ENVIRONMENTS_DIR = DFC_DATA_DIR / "environments"
@@ -336,7 +367,7 @@ FORMAT_MODULE_PATH = "dfc_site.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DFC_DATA_DIR / "static"
-STORAGES = {
+STORAGES: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         # Hashed names need `collectstatic`; tests serve the plain files.
@@ -345,6 +376,8 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+if isinstance(DFC_STORAGE, S3Address):
+    STORAGES["own"] = own_storage_backend(DFC_STORAGE)
 MEDIA_ROOT = DFC_DATA_DIR / "uploads"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000

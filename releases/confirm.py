@@ -65,10 +65,11 @@ def lay_out(build: Build, release: Release) -> Path:
     (folder / "out").mkdir(parents=True)
     (folder / "sources").mkdir()
     bundle = release.version.items.get(tile="").assets.get(path=NAME)
-    with tarfile.open(storage.path(bundle.storage_key)) as tar:
+    with storage.local_copy(bundle.storage_key) as path, tarfile.open(path) as tar:
         tar.extractall(folder / "bundle", filter="data")
     for source in release.sources.all():
-        shutil.copyfile(storage.path(source.storage_key), folder / "sources" / source.name)
+        with (folder / "sources" / source.name).open("wb") as file:
+            file.writelines(storage.read(source.storage_key))
     return folder
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from catalog import naming
 from catalog.digests import digest_file
 from catalog.models import Alias, DataPackage, Dataset, Item, Licence, Provider, Version
-from catalog.storage.local import LocalStorage
+from catalog.storage.base import Storage
 from releases import environments, repositories
 from releases.definition import DatasetEntry, Definition, SourceEntry
 from releases.errors import DefinitionError, NotDraftableError
@@ -30,7 +30,7 @@ def draft_release(
     *,
     by: Any,
     offered: Mapping[str, Path],
-    storage: LocalStorage,
+    storage: Storage,
     now: datetime,
 ) -> Release:
     """Create the draft Version and its Release; `offered` are source files by name that are not kept yet.
@@ -51,7 +51,7 @@ def draft_release(
         ) from error
 
 
-def check_draft(definition: Definition, *, by: Any, offered: Mapping[str, Path], storage: LocalStorage) -> bytes:
+def check_draft(definition: Definition, *, by: Any, offered: Mapping[str, Path], storage: Storage) -> bytes:
     """Refuse what `draft_release` would refuse and write nothing; gives the footprint as WKB."""
     require_permission(by, "draft")
     refuse_alias(naming.compose(definition.dataset.identifier))
@@ -166,18 +166,18 @@ def storage_keys(definition: Definition) -> dict[str, str]:
     }
 
 
-def absent_sources(definition: Definition, storage: LocalStorage) -> list[SourceEntry]:
+def absent_sources(definition: Definition, storage: Storage) -> list[SourceEntry]:
     keys = storage_keys(definition)
     return [one for one in definition.sources if storage.size(keys[one.name]) != one.size_bytes]
 
 
-def check_sources(definition: Definition, offered: Mapping[str, Path], storage: LocalStorage) -> None:
+def check_sources(definition: Definition, offered: Mapping[str, Path], storage: Storage) -> None:
     """Raise NotDraftableError unless every source is kept already or offered with the right bytes."""
     for source in absent_sources(definition, storage):
         check_source(source, offered.get(source.name))
 
 
-def keep_sources(definition: Definition, offered: Mapping[str, Path], storage: LocalStorage) -> None:
+def keep_sources(definition: Definition, offered: Mapping[str, Path], storage: Storage) -> None:
     """Copy the sources that are new, and were checked, into our own storage."""
     keys = storage_keys(definition)
     for source in absent_sources(definition, storage):

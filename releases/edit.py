@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from catalog import naming
 from catalog.models import Version
-from catalog.storage.local import LocalStorage
+from catalog.storage.base import Storage
 from releases import draft
 from releases.definition import Definition
 from releases.errors import NotEditableError
@@ -29,7 +29,7 @@ def edit_release(
     by: Any,
     channel: str,
     offered: Mapping[str, Path],
-    storage: LocalStorage,
+    storage: Storage,
     now: datetime,
 ) -> None:
     """Replace a release's definition. Builds of before stay as history; the next one starts a new round.
@@ -45,7 +45,7 @@ def edit_release(
 
 
 def check_edit(
-    release: Release, definition: Definition, *, by: Any, offered: Mapping[str, Path], storage: LocalStorage
+    release: Release, definition: Definition, *, by: Any, offered: Mapping[str, Path], storage: Storage
 ) -> bytes:
     """Refuse what `edit_release` would refuse and write nothing; gives the footprint as WKB."""
     require_permission(by, "draft")

@@ -54,7 +54,10 @@ def inspect_release(step: StepContext, release_id: int) -> None:
 def source_findings(release: Release) -> Iterator[Finding]:
     storage = own_storage()
     for source in release.sources.order_by("name"):
-        defects = [*name_defects(source.name), *file_defects(storage.path(source.storage_key))]
+        defects = list(name_defects(source.name))
+        if source.name.endswith(PARQUET):
+            with storage.open(source.storage_key) as file:
+                defects += inspect(file)
         yield from (row(release, source.name, one, is_source=True) for one in defects)
 
 

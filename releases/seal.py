@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from catalog.digests import Digester, FileDigests
 from catalog.models import Asset, Item, PieceTable, Version
+from catalog.storage.base import Storage
 from catalog.storage.connect import own_storage
-from catalog.storage.local import LocalStorage
 from releases.build import output_path
 from releases.errors import SealError
 from releases.jobs.context import StepContext
@@ -36,7 +36,7 @@ def seal_file(
     media_type: str,
     source: Path,
     expected_sha256: str | None,
-    storage: LocalStorage,
+    storage: Storage,
     now: datetime,
     progress: Callable[[int], None] | None = None,
 ) -> Asset:
@@ -89,7 +89,7 @@ def write_rows(asset: Asset, digests: FileDigests) -> Asset:
 
 
 def copy(
-    source: Path, target: str, storage: LocalStorage, *, tag: str, progress: Callable[[int], None] | None
+    source: Path, target: str, storage: Storage, *, tag: str, progress: Callable[[int], None] | None
 ) -> FileDigests:
     """Copy a file into storage and hash the same pass; a copy that stopped half-way goes on at its length."""
     size_bytes = source.stat().st_size
@@ -142,18 +142,19 @@ def seal_source(step: StepContext, source_id: int) -> None:
     storage = own_storage()
     position = source.release.sources.filter(name__lt=source.name).count()
     step.progress(total_bytes=source.size_bytes)
-    seal_file(
-        version_item(source.release),
-        key="source" if position == 0 else f"source-{position + 1}",
-        role=Asset.Role.SOURCE,
-        path=source_path(source.name),
-        media_type=source.media_type,
-        source=storage.path(source.storage_key),
-        expected_sha256=source.sha256,
-        storage=storage,
-        now=timezone.now(),
-        progress=lambda done: step.progress(done_bytes=done),
-    )
+    with storage.local_copy(source.storage_key) as kept:
+        seal_file(
+            version_item(source.release),
+            key="source" if position == 0 else f"source-{position + 1}",
+            role=Asset.Role.SOURCE,
+            path=source_path(source.name),
+            media_type=source.media_type,
+            source=kept,
+            expected_sha256=source.sha256,
+            storage=storage,
+            now=timezone.now(),
+            progress=lambda done: step.progress(done_bytes=done),
+        )
 
 
 def source_path(name: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import libtorrent
 
 from catalog.models import Version
-from catalog.storage.local import LocalStorage
+from catalog.storage.base import Storage
+from catalog.storage.files import locate
 from swarm.models import Torrent
 from swarm.torrent import wrap
 
@@ -27,14 +28,20 @@ class Seedable:
     folder: Path
 
 
-def seedable(storage: LocalStorage) -> list[Seedable]:
-    """Give every torrent of a public version whose file lies whole in our storage."""
+def seedable(storage: Storage) -> list[Seedable]:
+    """Give every torrent of a public version whose file lies whole in our storage; none where that is a bucket.
+
+    libtorrent reads files: where there are none, the mirrors' web seeds make the torrents complete.
+    """
+    directory = storage.directory
+    if directory is None:
+        return []
     rows = Torrent.objects.filter(asset__item__version__state__in=SEEDED_STATES).select_related("asset__pieces")
     return [
         Seedable(
             infohash_v1=row.infohash_v1,
             torrent=wrap(bytes(row.info), bytes(row.asset.pieces.v2_layer)),
-            folder=storage.path(row.asset.storage_key).parent,
+            folder=locate(directory, row.asset.storage_key).parent,
         )
         for row in rows.iterator()
         if storage.size(row.asset.storage_key) == row.asset.size_bytes

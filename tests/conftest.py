@@ -14,8 +14,10 @@ from django.utils import translation
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from xdist.scheduler import LoadFileScheduling
 
+from tests.servers.s3 import NotInstalledError, S3Server, s3_server
+
 ROOT = Path(__file__).resolve().parents[1]
-REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos"}
+REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos", "s3"}
 TAKE_LONG = ("chaos", "browser")
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 
@@ -62,6 +64,16 @@ def only_loopback() -> Iterator[None]:
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
     yield
     enable_socket()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Run one S3-compatible server for all tests of a process that need it."""
+    try:
+        with s3_server(tmp_path_factory.mktemp("s3")) as server:
+            yield server
+    except NotInstalledError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,11 @@
 """Rows for tests, each with the fewest fields that the database asks for; any other field is named by its test."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import shapely
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
@@ -12,6 +14,7 @@ from catalog.digests import Digester
 from catalog.models import Asset, DataPackage, Dataset, Item, Licence, Version
 from catalog.search import fold_texts
 from catalog.storage.connect import own_storage
+from catalog.storage.files import locate
 from mirrors.models import Check, Mirror, Replica
 from releases.jobs.context import StepContext
 from releases.models import Job, Release, Step
@@ -30,6 +33,11 @@ def package(slug: str = "d4c-datapkg-foundation") -> DataPackage:
 
 def licence(spdx_id: str = "LicenseRef-open") -> Licence:
     return Licence.objects.get_or_create(spdx_id=spdx_id, defaults={"url": "https://licence.example.org"})[0]
+
+
+def own_path(key: str) -> Path:
+    """Give where a file of our own storage lies, while that is a folder of this machine."""
+    return locate(Path(settings.DFC_STORAGE_DIR), key)
 
 
 def dataset(identifier: str = "ca_roads", **fields: Any) -> Dataset:

@@ -7,6 +7,7 @@ partial that the next try continues, or the whole file.
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from catalog.errors import PersonMustActError, TryLaterError
@@ -30,12 +31,21 @@ class SourceLengthError(TryLaterError):
     """A source gave more or fewer bytes than it announced."""
 
 
-def locate(root: Path, key: str) -> Path:
-    """Give the path of a key under a root; raises StorageKeyError if it would lead outside, links included."""
+class SourceTooLongError(SourceLengthError):
+    """A source gave more bytes than it announced, so that none of them can be trusted."""
+
+
+def names(key: str) -> list[str]:
+    """Split a key into the names of folders and file; raises StorageKeyError for what is no key."""
     parts = key.split("/")
     if any(part in {"", ".", ".."} or part.startswith(".") or "\0" in part or "\\" in part for part in parts):
         raise StorageKeyError(f"{key!r}: no key of ours. Use names without dots in front, joined by single slashes.")
-    path = root.joinpath(*parts)
+    return parts
+
+
+def locate(root: Path, key: str) -> Path:
+    """Give the path of a key under a root; raises StorageKeyError if it would lead outside, links included."""
+    path = root.joinpath(*names(key))
     if not path.resolve().is_relative_to(root.resolve()):
         raise StorageKeyError(f"{key!r}: leads outside of {root.name}. Remove the link that it follows.")
     return path
@@ -90,21 +100,39 @@ def append(descriptor: int, size_bytes: int, open_at: OpenAt, progress: Progress
         done += len(block)
         if done > size_bytes:
             os.ftruncate(descriptor, 0)
-            raise SourceLengthError(
-                f"The source gave more than the {size_bytes} bytes announced. Look at the source."
-            )
+            raise too_long(size_bytes)
         write_all(descriptor, block)
         progress(done)
     if done != size_bytes:
-        raise SourceLengthError(
-            f"The source ended after {done} of {size_bytes} bytes. What came is kept; it is tried again."
-        )
+        raise too_short(done, size_bytes)
+
+
+def too_long(size_bytes: int) -> SourceTooLongError:
+    return SourceTooLongError(f"The source gave more than the {size_bytes} bytes announced. Look at the source.")
+
+
+def too_short(done: int, size_bytes: int) -> SourceLengthError:
+    return SourceLengthError(
+        f"The source ended after {done} of {size_bytes} bytes. What came is kept; it is tried again."
+    )
 
 
 def write_all(descriptor: int, block: bytes) -> None:
     view = memoryview(block)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def drop_partials(root: Path, before_s: float) -> int:
+    """Remove partials below a root that nobody wrote to since `before_s` (Unix time); gives how many."""
+    dropped = 0
+    for partial in list(root.rglob(f"{PARTIAL}/*")):
+        with suppress(FileNotFoundError), partial.open("ab") as file, suppress(FileBusyError):
+            hold(file.fileno(), partial.name)
+            if os.fstat(file.fileno()).st_mtime < before_s:
+                partial.unlink()
+                dropped += 1
+    return dropped
 
 
 def sync_folder(folder: Path) -> None:

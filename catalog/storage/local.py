@@ -2,9 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import IO
 
-from catalog.storage.files import OpenAt, Progress, locate, read_file, write_file
+from catalog.storage.files import OpenAt, Progress, drop_partials, locate, read_file, write_file
 
 
 class LocalStorage:
@@ -12,6 +15,10 @@ class LocalStorage:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def directory(self) -> Path:
+        return self.root
 
     def path(self, key: str) -> Path:
         """Give where a key lies; raises StorageKeyError for one that would leave the root."""
@@ -25,6 +32,15 @@ class LocalStorage:
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Give a file's bytes from `start`, at most `length`; FileNotFoundError if absent."""
         return read_file(self.path(key), start, length)
+
+    def open(self, key: str) -> IO[bytes]:
+        """Open a file for reading; FileNotFoundError if absent."""
+        return self.path(key).open("rb")
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """Give the file itself."""
+        yield self.path(key)
 
     def write(
         self, key: str, size_bytes: int, open_at: OpenAt, *, tag: str = "", progress: Progress | None = None
@@ -49,3 +65,7 @@ class LocalStorage:
     def delete_folder(self, key: str) -> None:
         """Remove all files below a key; nothing happens if there are none."""
         shutil.rmtree(self.path(key), ignore_errors=True)
+
+    def drop_unfinished(self, *, before: datetime) -> int:
+        """Remove the partials that nobody wrote to since an instant; gives how many."""
+        return drop_partials(self.root, before.timestamp())

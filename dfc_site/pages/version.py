@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from catalog.models import Asset, Item, Version
 from catalog.places import place_name
+from catalog.storage.base import StorageRefusedError, StorageUnavailableError
 from catalog.storage.connect import own_storage
 from dfc_site.entries import citation_of, item_href
 from dfc_site.pages.evidence import Row, rows_of
@@ -169,8 +170,9 @@ def has_geometry(asset: Asset) -> bool:
     if not asset.media_type.startswith(PARQUET):
         return False
     try:
-        metadata = parquet.read_metadata(own_storage().path(asset.storage_key)).metadata
-    except (OSError, pa.ArrowInvalid):
+        with own_storage().open(asset.storage_key) as file:
+            metadata = parquet.read_metadata(file).metadata
+    except (OSError, pa.ArrowInvalid, StorageUnavailableError, StorageRefusedError):
         return False
     return b"geo" in (metadata or {})
 

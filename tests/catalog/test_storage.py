@@ -3,23 +3,34 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.storage.base import Storage
 from catalog.storage.files import FileBusyError, SourceLengthError, StorageKeyError, locate
 from catalog.storage.local import LocalStorage
+from catalog.storage.s3 import S3Storage
+from tests.buckets import new_storage
+from tests.servers.s3 import ACCESS_KEY, SECRET_KEY
 
 CONTENT = bytes(range(256)) * 5000
 
 
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.s3)])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "local":
+        return LocalStorage(tmp_path)
+    return new_storage(request.getfixturevalue("s3"), tmp_path)
+
+
 @pytest.fixture
-def storage(tmp_path: Path) -> LocalStorage:
+def local(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path)
 
 
@@ -33,14 +44,14 @@ def of(content: bytes, *, fails_after: int | None = None) -> Callable[[int], Ite
     return open_at
 
 
-def test_what_is_written_is_read_back_from_anywhere(storage: LocalStorage) -> None:
+def test_what_is_written_is_read_back_from_anywhere(storage: Storage) -> None:
     storage.write("a/b/file.bin", len(CONTENT), of(CONTENT))
     assert storage.size("a/b/file.bin") == len(CONTENT)
     assert b"".join(storage.read("a/b/file.bin")) == CONTENT
     assert b"".join(storage.read("a/b/file.bin", 70_001, 12)) == CONTENT[70_001:70_013]
 
 
-def test_a_broken_write_shows_nothing_and_is_continued(storage: LocalStorage) -> None:
+def test_a_broken_write_shows_nothing_and_is_continued(storage: Storage) -> None:
     with pytest.raises(OSError, match="went away"):
         storage.write("file.bin", len(CONTENT), of(CONTENT, fails_after=500_000), tag="t")
     assert storage.size("file.bin") is None
@@ -55,7 +66,7 @@ def test_a_broken_write_shows_nothing_and_is_continued(storage: LocalStorage) ->
     assert b"".join(storage.read("file.bin")) == CONTENT
 
 
-def test_a_partial_of_other_content_is_not_continued(storage: LocalStorage) -> None:
+def test_a_partial_of_other_content_is_not_continued(storage: Storage) -> None:
     with pytest.raises(OSError, match="went away"):
         storage.write("file.bin", len(CONTENT), of(b"x" * len(CONTENT), fails_after=500_000), tag="other")
     storage.write("file.bin", len(CONTENT), of(CONTENT), tag="this")
@@ -63,34 +74,50 @@ def test_a_partial_of_other_content_is_not_continued(storage: LocalStorage) -> N
 
 
 @pytest.mark.parametrize("announced", [len(CONTENT) - 1, len(CONTENT) + 1])
-def test_a_source_of_another_length_is_refused(storage: LocalStorage, announced: int) -> None:
+def test_a_source_of_another_length_is_refused(storage: Storage, announced: int) -> None:
     with pytest.raises(SourceLengthError, match=str(announced)):
         storage.write("file.bin", announced, of(CONTENT))
     assert storage.size("file.bin") is None
 
 
-def test_two_writers_of_one_file_do_not_mix(storage: LocalStorage) -> None:
+@pytest.mark.parametrize("tag", ["same bytes", "other bytes"])
+def test_two_writers_of_one_file_do_not_mix(storage: Storage, tag: str) -> None:
+    theirs = CONTENT if tag == "same bytes" else bytes(len(CONTENT))
+
+    def meanwhile(start: int) -> Iterator[bytes]:
+        yield from of(CONTENT[:500_000])(start)
+        with suppress(FileBusyError):
+            storage.write("file.bin", len(theirs), of(theirs), tag=tag)
+        yield CONTENT[500_000:]
+
+    storage.write("file.bin", len(CONTENT), meanwhile, tag="same bytes")
+    assert b"".join(storage.read("file.bin")) == CONTENT
+
+
+def test_a_second_writer_on_this_machine_is_told_to_come_back(local: LocalStorage) -> None:
     def meanwhile(start: int) -> Iterator[bytes]:
         with pytest.raises(FileBusyError):
-            storage.write("file.bin", 3, of(b"abc"))
+            local.write("file.bin", 3, of(b"abc"))
         yield from of(CONTENT)(start)
 
-    storage.write("file.bin", len(CONTENT), meanwhile)
-    assert b"".join(storage.read("file.bin")) == CONTENT
+    local.write("file.bin", len(CONTENT), meanwhile)
+    assert b"".join(local.read("file.bin")) == CONTENT
 
 
 @pytest.mark.parametrize(
     "key", ["/etc/passwd", "../x", "a/../x", "a//b", ".hidden", "a/.partial/x", "a\\b", "a\0b", ""]
 )
-def test_a_key_that_would_leave_the_root_is_refused(storage: LocalStorage, key: str) -> None:
+def test_a_key_that_would_leave_the_root_is_refused(storage: Storage, key: str) -> None:
     with pytest.raises(StorageKeyError, match="Use names"):
-        storage.path(key)
+        storage.size(key)
+    with pytest.raises(StorageKeyError, match="Use names"):
+        storage.write_bytes(key, b"x")
 
 
-def test_a_link_that_leaves_the_root_is_refused(storage: LocalStorage, tmp_path: Path) -> None:
+def test_a_link_that_leaves_the_root_is_refused(local: LocalStorage, tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to("/etc")
     with pytest.raises(StorageKeyError, match="leads outside"):
-        storage.path("out/passwd")
+        local.path("out/passwd")
 
 
 @given(st.text(max_size=60))
@@ -100,19 +127,133 @@ def test_no_key_at_all_leads_outside(key: str) -> None:
         assert locate(root, key).is_relative_to(root)
 
 
-def test_a_killed_writer_leaves_a_partial_that_is_continued(storage: LocalStorage, tmp_path: Path) -> None:
-    program = (
-        "import sys, time; from pathlib import Path; from catalog.storage.local import LocalStorage\n"
-        "def slow(start):\n"
-        "    for _ in range(1000): yield b'x' * 1000; time.sleep(0.005)\n"
-        f"LocalStorage(Path({str(tmp_path)!r})).write('file.bin', 1_000_000, slow)\n"
-    )
-    writer = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(Path.cwd())})
-    partial = tmp_path / ".partial" / "file.bin"
-    while not (partial.exists() and partial.stat().st_size > 20_000):
-        time.sleep(0.01)
-    writer.kill()
-    writer.wait()
+WRITER = """
+import sys
+from pathlib import Path
+from catalog.storage.address import S3Address
+from catalog.storage.local import LocalStorage
+from catalog.storage.s3 import S3Storage
+
+def slow(start):
+    for done in range(start, 1_000_000, 1000):
+        yield b"x" * 1000
+
+def say(done):
+    if done >= 300_000:
+        print(done, flush=True)
+        sys.stdin.read()
+
+{storage}.write("file.bin", 1_000_000, slow, tag="t", progress=say)
+"""
+
+
+def spelled(storage: Storage) -> str:
+    """Give the Python words that open the same storage in another process."""
+    if isinstance(storage, S3Storage):
+        keys = f"access_key={ACCESS_KEY!r}, secret_key={SECRET_KEY!r}, scratch=Path({str(storage.scratch)!r})"
+        return f"S3Storage({storage.address!r}, {keys})"
+    return f"LocalStorage(Path({str(storage.directory)!r}))"
+
+
+def test_a_killed_writer_is_continued_by_another_process(storage: Storage) -> None:
+    program = WRITER.format(storage=spelled(storage))
+    words, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert int(writer.stdout.readline()) >= 300_000
+        writer.kill()
     assert storage.size("file.bin") is None
-    storage.write("file.bin", 1_000_000, of(b"x" * 1_000_000))
+    starts: list[int] = []
+
+    def noted(start: int) -> Iterator[bytes]:
+        starts.append(start)
+        return of(b"x" * 1_000_000)(start)
+
+    storage.write("file.bin", 1_000_000, noted, tag="t")
+    assert starts[0] >= 300_000
     assert b"".join(storage.read("file.bin")) == b"x" * 1_000_000
+
+
+def test_an_empty_file_is_a_file(storage: Storage) -> None:
+    storage.write_bytes("empty", b"")
+    assert storage.size("empty") == 0
+    assert b"".join(storage.read("empty")) == b""
+    with storage.open("empty") as file:
+        assert file.read() == b""
+
+
+def test_a_range_ends_where_the_file_ends(storage: Storage) -> None:
+    storage.write_bytes("file.bin", b"0123456789")
+    assert b"".join(storage.read("file.bin", 7)) == b"789"
+    assert b"".join(storage.read("file.bin", 7, 100)) == b"789"
+    assert b"".join(storage.read("file.bin", 10)) == b""
+    assert b"".join(storage.read("file.bin", 20, 5)) == b""
+    assert b"".join(storage.read("file.bin", 3, 0)) == b""
+
+
+def test_an_absent_file_is_absent_whichever_way_it_is_asked_for(storage: Storage) -> None:
+    assert storage.size("a/none") is None
+    with pytest.raises(FileNotFoundError):
+        b"".join(storage.read("a/none"))
+    with pytest.raises(FileNotFoundError):
+        storage.open("a/none")
+    storage.delete("a/none")
+    storage.delete_folder("a")
+
+
+def test_a_file_is_read_here_and_there(storage: Storage) -> None:
+    storage.write("file.bin", len(CONTENT), of(CONTENT))
+    with storage.open("file.bin") as file:
+        file.seek(-8, os.SEEK_END)
+        assert file.read() == CONTENT[-8:]
+        file.seek(600_001)
+        assert file.read(3) == CONTENT[600_001:600_004]
+        file.seek(1, os.SEEK_CUR)
+        assert file.read(2) == CONTENT[600_005:600_007]
+
+
+def test_a_program_gets_a_path_to_the_bytes(storage: Storage) -> None:
+    storage.write("a/file.bin", len(CONTENT), of(CONTENT))
+    with storage.local_copy("a/file.bin") as path:
+        assert path.name == "file.bin"
+        assert path.read_bytes() == CONTENT
+    assert storage.size("a/file.bin") == len(CONTENT)
+
+
+def test_what_is_deleted_is_gone_and_its_neighbours_are_not(storage: Storage) -> None:
+    for key in ("a/one", "a/b/two", "ab/three", "a.txt"):
+        storage.write_bytes(key, b"x")
+    storage.delete("a.txt")
+    storage.delete_folder("a")
+    assert [storage.size(key) for key in ("a/one", "a/b/two", "ab/three", "a.txt")] == [None, None, 1, None]
+
+
+def test_a_file_is_replaced_whole(storage: Storage) -> None:
+    storage.write("file.bin", len(CONTENT), of(CONTENT))
+    storage.write_bytes("file.bin", b"short")
+    assert b"".join(storage.read("file.bin")) == b"short"
+
+
+def test_unfinished_files_of_long_ago_are_dropped_and_young_ones_stay(storage: Storage) -> None:
+    with pytest.raises(OSError, match="went away"):
+        storage.write("a/file.bin", len(CONTENT), of(CONTENT, fails_after=500_000), tag="t")
+    assert storage.drop_unfinished(before=datetime.now(UTC) - timedelta(hours=1)) == 0
+    starts: list[int] = []
+
+    def breaks_again(start: int) -> Iterator[bytes]:
+        starts.append(start)
+        raise OSError("the disk went away")
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="went away"):
+            storage.write("a/file.bin", len(CONTENT), breaks_again, tag="t")
+        dropped = storage.drop_unfinished(before=datetime.now(UTC) + timedelta(hours=1))
+        assert dropped == 1
+    assert starts == [500_000, 0]
+
+
+def test_progress_ends_with_the_whole_file(storage: Storage) -> None:
+    told: list[int] = []
+    storage.write("file.bin", len(CONTENT), of(CONTENT), progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == len(CONTENT)

@@ -20,6 +20,7 @@ from releases.edit import edit_release
 from releases.errors import NotBuildableError, RepositoryError
 from releases.jobs import engine, steering
 from releases.models import Build, BuildOutput, Job, Manifest, Release, Step
+from tests import factories
 from tests.releases.processes import alive, eventually
 from tests.releases.recipes import (
     GOOD,
@@ -179,7 +180,7 @@ def test_nothing_of_an_earlier_attempt_is_left_when_a_build_step_runs_again(benc
 
 def test_a_kept_source_with_other_bytes_is_not_built_from(bench: Path, author: Any) -> None:
     release = drafted(release_toml(recipe()), author, bench)
-    kept = own_storage().path(release.sources.get().storage_key)
+    kept = factories.own_path(release.sources.get().storage_key)
     kept.write_bytes(b"ONE\ntwo\nthree\n")
     built(release, author)
     assert release.state == Release.State.DRAFT

@@ -21,7 +21,6 @@ from django.test.utils import override_settings
 from django.utils import timezone
 
 from catalog.models import Asset
-from catalog.storage.connect import own_storage
 from mirrors.bundle import places_of
 from mirrors.models import Policy
 from releases import bundle, repositories
@@ -90,7 +89,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, dja
     places = {f"DFC_{name}_DIR": folder / name.lower() for name in FOLDERS}
     with django_db_blocker.unblock(), override_settings(**places), transaction.atomic():
         bundled(person("author", "curator"), person("reviewer", "curator"), folder)
-        path = own_storage().path(Asset.objects.get(key="source-bundle").storage_key)
+        path = factories.own_path(Asset.objects.get(key="source-bundle").storage_key)
         transaction.set_rollback(True)
     return path
 
@@ -188,7 +187,7 @@ def test_a_bundle_made_again_is_the_same_and_stays_one_asset(bench: Path, author
     bundle.lay_out(release, bench / "inside", places=places_of(release.version))
     os.umask(before)
     bundle.write_bundle(bench / "again.tar.gz", bench / "inside", epoch=bundle.approved_epoch(release))
-    assert (bench / "again.tar.gz").read_bytes() == own_storage().path(asset.storage_key).read_bytes()
+    assert (bench / "again.tar.gz").read_bytes() == factories.own_path(asset.storage_key).read_bytes()
     Step.objects.filter(function="mirrors.bundle.make_bundle").update(state=Step.State.DUE, fence=F("fence") + 1)
     assert engine.run_step(Step.objects.get(function="mirrors.bundle.make_bundle").pk, has_heartbeat=False)
     assert Asset.objects.get(key="source-bundle") == asset

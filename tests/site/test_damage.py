@@ -13,11 +13,11 @@ from django.test import Client
 from django.utils import timezone
 
 from catalog.models import Asset, Edition
-from catalog.storage.connect import own_storage
 from mirrors.models import Check, Incident, Mirror, Replica
 from mirrors.recheck import look_again
 from releases.jobs import engine
 from releases.models import Job, Release, Step
+from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -89,7 +89,7 @@ def sent_to(client: Client, asset: Asset) -> set[str]:
 
 def alternates(edition: Edition) -> str:
     """Give all that the catalogue's current edition says of the data file, in both languages."""
-    paths = [str(own_storage().path(f"{edition.folder}/{one}/versions.parquet")) for one in ("en", "fr")]
+    paths = [str(factories.own_path(f"{edition.folder}/{one}/versions.parquet")) for one in ("en", "fr")]
     return str(duckdb.execute("SELECT assets.data FROM read_parquet(?)", [paths]).fetchall())
 
 

@@ -18,12 +18,13 @@ from mirrors.models import Replica
 from releases.catalogue import request_edition
 from releases.jobs import engine
 from releases.models import Job, Release, Step
+from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def file_of(edition: Edition, name: str) -> Path:
-    return own_storage().path(f"{edition.folder}/{name}")
+    return factories.own_path(f"{edition.folder}/{name}")
 
 
 def changed(what: str) -> Edition:
@@ -45,7 +46,7 @@ def test_publishing_makes_an_edition_that_is_what_its_manifest_says(published: R
     }
     for name, facts in files.items():
         assert hashlib.sha256(file_of(edition, name).read_bytes()).hexdigest() == facts["sha256"]
-    pointer = json.loads(own_storage().path(export.POINTER).read_text(encoding="utf-8"))
+    pointer = json.loads(factories.own_path(export.POINTER).read_text(encoding="utf-8"))
     assert pointer == {"folder": edition.folder, "manifest_sha256": edition.manifest_sha256}
 
 

@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from catalog.models import Asset, Edition, Version
 from catalog.search import search
-from catalog.storage.connect import own_storage
 from dfc_site import demo
 from mirrors.models import Check, Replica
 from mirrors.recheck import look_again
@@ -92,7 +91,7 @@ def addresses_in(answer: Any) -> list[str]:
 
 
 def listed(edition: Edition, language: str = "en") -> list[tuple[Any, ...]]:
-    path = own_storage().path(f"{edition.folder}/{language}/versions.parquet")
+    path = factories.own_path(f"{edition.folder}/{language}/versions.parquet")
     return duckdb.execute("SELECT id, collection, deprecated FROM read_parquet(?)", [str(path)]).fetchall()
 
 
@@ -210,7 +209,7 @@ def test_each_decision_makes_an_edition_of_the_catalogue(desk: Desk) -> None:
     desk.decide("rename", new_identifier=new)
     assert listed(Edition.objects.latest("pk"), "fr") == [(version.item_id, new, True)]
     desk.decide("revise", title_fr="Provinces")
-    collections = own_storage().path(f"{Edition.objects.latest('pk').folder}/fr/collections.json")
+    collections = factories.own_path(f"{Edition.objects.latest('pk').folder}/fr/collections.json")
     assert json.loads(collections.read_text(encoding="utf-8"))["collections"][0]["title"] == "Provinces"
     desk.decide("withdraw")
     assert Edition.objects.latest("pk").versions == 0

@@ -10,13 +10,13 @@ from django.utils import timezone, translation
 
 from catalog.models import Edition, Item, ItemLink
 from catalog.stac_schemas import validate
-from catalog.storage.connect import own_storage
 from dfc_site import demo
 from releases.build import request_build
 from releases.inspect import sentence
 from releases.jobs import engine
 from releases.models import Release
 from releases.submit import submit_release
+from tests import factories
 from tests.site.walk import approve
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,7 +54,7 @@ def test_every_row_became_an_item_whose_images_are_links(tiled: Release) -> None
 def test_the_catalogue_has_a_file_of_tiles_that_others_read(tiled: Release) -> None:
     dataset, edition = tiled.version.dataset.identifier, Edition.objects.latest("pk")
     for language, word in (("en", "Image of this tile"), ("fr", "Image de ce carreau")):
-        path = own_storage().path(f"{edition.folder}/{language}/tiles/{dataset}/{tiled.version.shown}.parquet")
+        path = factories.own_path(f"{edition.folder}/{language}/tiles/{dataset}/{tiled.version.shown}.parquet")
         items = list(stac_geoparquet.arrow.stac_table_to_items(pq.read_table(path)))
         assert len(items) == TILES
         assert items[0]["assets"] == {}

@@ -138,7 +138,7 @@ def test_the_origin_seeder_gives_the_file_without_any_web_seed(asset: Asset, cli
 
 
 def test_the_origin_seeder_never_sends_a_damaged_piece(asset: Asset, client: Client, tmp_path: Path) -> None:
-    path = own_storage().path(asset.storage_key)
+    path = factories.own_path(asset.storage_key)
     content = bytearray(CONTENT)
     content[5 * asset.pieces.piece_length] ^= 0xFF
     path.write_bytes(content)
@@ -158,7 +158,7 @@ def test_the_origin_seeder_follows_what_is_public_and_whole(asset: Asset) -> Non
         Version.objects.update(state=state)
         assert [one.infohash_v1 for one in seedable(storage)] == [Torrent.objects.get().infohash_v1]
     assert seeder.follow(seedable(storage)) == (1, 0)
-    storage.path(asset.storage_key).write_bytes(CONTENT[:-1])
+    factories.own_path(asset.storage_key).write_bytes(CONTENT[:-1])
     assert seedable(storage) == []
     storage.delete(asset.storage_key)
     assert seedable(storage) == []

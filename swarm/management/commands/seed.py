@@ -31,6 +31,10 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, ask_to_stop)
         seeder, storage = Seeder(listen), own_storage()
+        if storage.directory is None:
+            self.stdout.write(
+                "Our own storage is a bucket, so there is no file to seed: web seeds carry the torrents."
+            )
         while True:
             new, gone = seeder.follow(seedable(storage))
             if new or gone or once:

@@ -1,0 +1,95 @@
+"""A stream of blocks sent as the parts of one upload, a few at the same time."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from catalog.storage.files import Progress, ignore
+from catalog.storage.multipart import Body, Multipart, Part
+
+AT_ONCE = 3
+SizeOf = Callable[[int], int]
+
+
+class PartWriter:
+    """Cuts what is appended into parts of `size_of(number)` bytes and sends them; at most 4 parts are in memory.
+
+    `present` are the parts that the service has already: writing goes on at byte `done_bytes`, behind those that come
+    first without a gap, and parts behind the gap are not sent again. What fails on the way is raised by `append` and
+    `finish`.
+    """
+
+    def __init__(
+        self,
+        upload: Multipart,
+        size_of: SizeOf,
+        scratch: Path,
+        *,
+        present: Mapping[int, Part],
+        progress: Progress = ignore,
+    ) -> None:
+        self.upload, self.size_of, self.scratch, self.progress = upload, size_of, scratch, progress
+        self.parts = {number: part for number, part in present.items() if part.size_bytes == size_of(number)}
+        self.number = next(number for number in range(1, len(self.parts) + 2) if number not in self.parts)
+        self.done_bytes = sum(size_of(number) for number in range(1, self.number))
+        self.body = Body(self.scratch)
+        self.pool = ThreadPoolExecutor(AT_ONCE)
+        self.sending: deque[tuple[Future[Part], Body]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for what is under way, send no more, and free the memory."""
+        self.pool.shutdown(wait=True)
+        for _, body in self.sending:
+            body.close()
+        self.body.close()
+
+    def append(self, block: bytes) -> None:
+        view = memoryview(block)
+        while view:
+            taken = view[: self.size_of(self.number) - self.body.size_bytes]
+            self.body.add(taken)
+            view = view[len(taken) :]
+            if self.body.size_bytes == self.size_of(self.number):
+                self.send()
+
+    def send(self) -> None:
+        """Hand the part over to be sent, unless the service has it; waits while enough are under way."""
+        if self.number in self.parts:
+            self.tell(self.parts[self.number])
+            self.body.close()
+        else:
+            self.sending.append((self.pool.submit(self.upload.put, self.number, self.body), self.body))
+        self.number, self.body = self.number + 1, Body(self.scratch)
+        while len(self.sending) >= AT_ONCE or (self.sending and self.sending[0][0].done()):
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait for the oldest part under way; its failure is raised here."""
+        future, _ = self.sending[0]
+        part = future.result()
+        self.sending.popleft()
+        self.parts[part.number] = part
+        self.tell(part)
+
+    def tell(self, part: Part) -> None:
+        self.done_bytes += part.size_bytes
+        self.progress(self.done_bytes)
+
+    def finish(self) -> list[Part]:
+        """Send what is left and give all parts in order."""
+        if self.body.size_bytes:
+            self.send()
+        while self.sending:
+            self.settle()
+        return [self.parts[number] for number in range(1, self.number)]

@@ -1,0 +1,237 @@
+"""Our own storage in a bucket of an S3-compatible service.
+
+A file that fits into one part is one request; a larger one is a multipart upload that any process can go on with.
+Writing and reading are ours, not those of django-storages: they begin again after an
+interruption, and hold a whole object in memory.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+from urllib.parse import quote
+
+from catalog.storage.address import S3Address
+from catalog.storage.answers import UploadGoneError, translated
+from catalog.storage.client import Service, client_of
+from catalog.storage.files import (
+    FileBusyError,
+    OpenAt,
+    Progress,
+    SourceTooLongError,
+    ignore,
+    names,
+    too_long,
+    too_short,
+)
+from catalog.storage.multipart import Body, Multipart, Part, planned_part, uploads
+from catalog.storage.notes import Begun, Notes
+from catalog.storage.parts import PartWriter
+from catalog.storage.ranges import READ_AHEAD_BYTES, RangeReader, ranges
+from catalog.storage.s3_receive import S3Receiver
+
+TAG = "dfc-tag"
+SHA256 = "dfc-sha256"
+
+
+class S3Storage:
+    """Files by key under one prefix of one bucket. Keys are POSIX paths without a leading slash."""
+
+    directory = None
+
+    def __init__(self, address: S3Address, *, access_key: str, secret_key: str, scratch: Path) -> None:
+        self.address, self.bucket, self.scratch = address, address.bucket, scratch
+        self.service = Service(address.endpoint, address.region, address.style, access_key, secret_key)
+
+    @property
+    def client(self) -> Any:
+        return client_of(self.service, os.getpid())
+
+    @property
+    def notes(self) -> Notes:
+        return Notes(self.client, self.bucket, self.address.prefix)
+
+    def name(self, key: str) -> str:
+        """Give an object's name; raises StorageKeyError for what is no key."""
+        return self.address.prefix + "/".join(names(key))
+
+    def size(self, key: str) -> int | None:
+        """Give the bytes of a whole file, None if there is none."""
+        try:
+            return int(self.head(key)["ContentLength"])
+        except FileNotFoundError:
+            return None
+
+    def head(self, key: str) -> Mapping[str, Any]:
+        with translated(key):
+            found: Mapping[str, Any] = self.client.head_object(Bucket=self.bucket, Key=self.name(key))
+            return found
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Give a file's bytes from `start`, at most `length`; FileNotFoundError if absent."""
+        return ranges(self.client, self.bucket, self.name(key), start, length)
+
+    def open(self, key: str) -> IO[bytes]:
+        """Open a file for reading by ranges; FileNotFoundError if absent."""
+        size_bytes = int(self.head(key)["ContentLength"])
+        return BufferedReader(RangeReader(partial(self.read, key), size_bytes), READ_AHEAD_BYTES)
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """Give a copy in the scratch folder, under the file's own name; it is removed at the end."""
+        with TemporaryDirectory(prefix="copy-", dir=self.made_scratch()) as folder:
+            path = Path(folder) / names(key)[-1]
+            with path.open("wb") as file:
+                for block in self.read(key):
+                    file.write(block)
+            yield path
+
+    def made_scratch(self) -> Path:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        return self.scratch
+
+    def write(
+        self, key: str, size_bytes: int, open_at: OpenAt, *, tag: str = "", progress: Progress | None = None
+    ) -> None:
+        """Write a file whole or not at all, going on behind the parts that a write of the same `tag` has sent.
+
+        `tag` names the content: processes that write the same bytes at the same time help one another, those that
+        write others have another tag, and the last to end stays. Raises SourceLengthError when the source gives other
+        than `size_bytes`, FileBusyError where a tag was used for two contents. `progress` is told after each part.
+        """
+        write = self.write_at_once if size_bytes <= self.address.part_bytes else self.write_parts
+        write(key, size_bytes, open_at, tag, progress or ignore)
+
+    def write_at_once(self, key: str, size_bytes: int, open_at: OpenAt, tag: str, progress: Progress) -> None:
+        with Body(self.made_scratch()) as body:
+            for block in open_at(0):
+                body.add(block)
+                if body.size_bytes > size_bytes:
+                    raise too_long(size_bytes)
+            if body.size_bytes != size_bytes:
+                raise too_short(body.size_bytes, size_bytes)
+            self.put(key, body, tag=tag)
+        progress(size_bytes)
+
+    def put(self, key: str, body: Body, *, tag: str) -> None:
+        """Store a file in one request."""
+        with translated(key):
+            self.client.put_object(
+                Bucket=self.bucket,
+                Key=self.name(key),
+                Body=body.rewound(),
+                ContentLength=body.size_bytes,
+                Metadata={TAG: quote(tag), SHA256: body.sha256},
+                **body.checked(self.address.checksum),
+            )
+
+    def write_parts(self, key: str, size_bytes: int, open_at: OpenAt, tag: str, progress: Progress) -> None:
+        """Send what is missing of an upload and finish it; an upload that does not lead to the file is forgotten."""
+        begun, present = self.go_on(key, size_bytes, tag)
+        size_of = partial(length_of_part, size_bytes, begun.part_bytes)
+        writer = PartWriter(begun.upload, size_of, self.made_scratch(), present=present, progress=progress)
+        try:
+            with writer:
+                send_all(writer, size_bytes, open_at)
+                self.complete(key, size_bytes, tag, writer)
+        except (SourceTooLongError, FileBusyError, UploadGoneError):
+            self.notes.remove(key, tag)
+            begun.upload.abort()
+            raise
+        self.notes.remove(key, tag)
+
+    def go_on(self, key: str, size_bytes: int, tag: str) -> tuple[Begun, dict[int, Part]]:
+        """Give the upload that was begun for these bytes and its parts, or a new one."""
+        begun = self.notes.find(key, tag)
+        if begun is not None:
+            with suppress(UploadGoneError):
+                return begun, begun.upload.parts()
+        begun = Begun(self.new_upload(key, tag), planned_part(size_bytes, self.address.part_bytes))
+        self.notes.keep(key, tag, begun)
+        return begun, {}
+
+    def new_upload(self, key: str, tag: str) -> Multipart:
+        """Begin an upload; one that nobody notes or finishes is dropped by its age."""
+        return Multipart.begin(
+            self.client, self.bucket, self.name(key), checksum=self.address.checksum, metadata={TAG: quote(tag)}
+        )
+
+    def complete(self, key: str, size_bytes: int, tag: str, writer: PartWriter) -> None:
+        """Make the file; nothing is wrong if another process has made the same one meanwhile."""
+        try:
+            writer.upload.complete(writer.finish())
+        except UploadGoneError:
+            if not self.has(key, size_bytes, tag):
+                raise
+
+    def has(self, key: str, size_bytes: int, tag: str) -> bool:
+        """Tell whether a file of that size was written with that tag."""
+        with suppress(FileNotFoundError):
+            found = self.head(key)
+            tags = {name.lower(): value for name, value in found["Metadata"].items()}
+            return bool(found["ContentLength"] == size_bytes and tags.get(TAG) == quote(tag))
+        return False
+
+    def write_bytes(self, key: str, content: bytes) -> None:
+        """Write a small file whole."""
+        self.write(key, len(content), lambda start: iter([content[start:]] if content[start:] else []))
+
+    def receive(self, key: str, *, tag: str) -> S3Receiver:
+        """Take a file of unknown length; nothing is kept of one that is not committed."""
+        begin, put = partial(self.new_upload, key, tag), partial(self.put, key, tag=tag)
+        return S3Receiver(begin=begin, put=put, address=self.address, scratch=self.made_scratch())
+
+    def delete(self, key: str) -> None:
+        """Remove a file; nothing happens if there is none."""
+        self.remove(self.name(key))
+
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError), translated(name):
+            self.client.delete_object(Bucket=self.bucket, Key=name)
+
+    def delete_folder(self, key: str) -> None:
+        """Remove all files below a key; nothing happens if there are none."""
+        for name in self.below(f"{self.name(key)}/"):
+            self.remove(name)
+
+    def below(self, prefix: str) -> list[str]:
+        with translated(prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            return [one["Key"] for page in pages for one in page.get("Contents", ())]
+
+    def drop_unfinished(self, *, before: datetime) -> int:
+        """Drop the uploads that were begun before an instant and got no part since; gives how many.
+
+        Their notes go too. Copies that a killed process left in the scratch folder are of that machine alone.
+        """
+        dropped, alive = 0, set()
+        for upload, begun_at in uploads(self.client, self.bucket, self.address.prefix):
+            if begun_at < before and not upload.has_part_since(before):
+                upload.abort()
+                dropped += 1
+            else:
+                alive.add(upload.key)
+        self.notes.remove_old(before=before, alive=alive)
+        return dropped
+
+
+def send_all(writer: PartWriter, size_bytes: int, open_at: OpenAt) -> None:
+    """Send what a source gives from the first byte that is missing; raises SourceLengthError."""
+    done = writer.done_bytes
+    for block in open_at(done):
+        done += len(block)
+        if done > size_bytes:
+            raise too_long(size_bytes)
+        writer.append(block)
+    if done != size_bytes:
+        raise too_short(done, size_bytes)
+
+
+def length_of_part(size_bytes: int, part_bytes: int, number: int) -> int:
+    """Give the length of part `number` (from 1) of a file of known size; the last is what is left."""
+    return min(part_bytes, size_bytes - (number - 1) * part_bytes)
