@@ -94,6 +94,7 @@ class Crew:
         self.in_hand: set[int] = set()
         self.under_way: dict[int, UnderWay] = {}
         self.moved: dict[int, int] = {}
+        self.unwritten: list[tuple[int, Facts]] = []
         self.events: queue.SimpleQueue[Said | Ended] = queue.SimpleQueue()
         self.pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="ingest")
         self.callers: list[Caller] = []
@@ -145,17 +146,20 @@ class Crew:
             self.take_stock()
 
     def send_out(self) -> None:
-        while not self.is_ending.is_set() and len(self.under_way) < self.concurrency:
+        """Begin as many files as may be under way."""
+        chosen: dict[int, Waiting] = {}
+        while not self.is_ending.is_set() and len(self.under_way) + len(chosen) < self.concurrency:
             waiting = self.hosts.next(time.monotonic())
             if waiting is None:
-                return
-            self.send(waiting)
+                break
+            chosen[waiting.row] = waiting
+        for row in IngestFile.objects.filter(pk__in=list(chosen)).order_by("position") if chosen else ():
+            self.send(chosen[row.pk], row)
 
-    def send(self, waiting: Waiting) -> None:
-        row = IngestFile.objects.select_related("ingest").get(pk=waiting.row)
+    def send(self, waiting: Waiting, row: IngestFile) -> None:
         self.under_way[row.pk] = UnderWay(waiting, row.attempts, row.announced_bytes or 0)
         if sent := self.duty.sent():
-            self.keep([(row.pk, sent)])
+            self.unwritten.append((row.pk, sent))
         self.pool.submit(self.try_once, self.duty.errand(row))
 
     # In the threads
@@ -210,7 +214,8 @@ class Crew:
 
     def note(self, news: Iterable[Said | Ended]) -> None:
         news = list(news)
-        writes = [(one.row, announced_facts(one.announced)) for one in news if isinstance(one, Said)]
+        writes, self.unwritten = self.unwritten, []
+        writes += [(one.row, announced_facts(one.announced)) for one in news if isinstance(one, Said)]
         writes += [(one.row, self.outcome(one)) for one in news if isinstance(one, Ended)]
         if writes:
             self.keep(writes)

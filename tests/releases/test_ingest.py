@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +244,7 @@ def test_who_may_not_and_what_cannot_be_is_refused(server: Upstream) -> None:
     server.add("/one.bin", b"one")
     ingest = probed(listed(server))
     stranger = get_user_model().objects.create_user("stranger")
-    acts = [
+    acts: list[Callable[[Any], object]] = [
         lambda by: start_ingest(ingest, by=by),
         lambda by: pause_ingest(ingest, by=by),
         lambda by: retry_files(ingest, by=by),
