@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from dfc_site import export
 from mirrors import probe, recheck, repair, replicate, tell
 from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal
-from releases.ingest import bring_in, derive, ledger
+from releases.ingest import bring_in, derive, ledger, repository
 from releases.ingest import probe as ingest_probe
 from releases.ingest import run as ingest_run
 from releases.jobs.registry import Pipeline, Stage
@@ -116,5 +116,10 @@ INGEST_FETCH = Pipeline(
 )
 MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
-INGESTS = (INGEST_PROBE, INGEST_FETCH)
+INGEST_REPOSITORY = Pipeline(
+    name="ingest-repository",
+    stages=(Stage("keep", _("Clone"), repository.expand_keep, ("releases.ingest.repository.keep_repository",)),),
+    on_cancelled=ingest_run.cancelled,
+)
+INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY)
 PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, *INGESTS, *MIRRORS, *NODES)

@@ -24,7 +24,7 @@ from releases.models.ingest import MOST_AT_ONCE
 from releases.people import require_permission
 
 LIST_NAME = "list.txt"
-NETWORKED = (Ingest.Origin.INDEX, Ingest.Origin.PREFIX)
+NETWORKED = (Ingest.Origin.INDEX, Ingest.Origin.PREFIX, Ingest.Origin.REPOSITORY)
 SEVERAL_AT_ONCE = 500
 
 
@@ -74,7 +74,8 @@ def begin_ingest(entry: IngestEntry, *, by: Any, storage: LocalStorage, now: dat
             return ingest
         if listed:
             write_files(ingest, listed.urls)
-        begin_run(ingest, "ingest-probe", source=Ingest.State.PROBED, to=Ingest.State.PROBING)
+        pipeline = "ingest-repository" if entry.origin == Ingest.Origin.REPOSITORY else "ingest-probe"
+        begin_run(ingest, pipeline, source=Ingest.State.PROBED, to=Ingest.State.PROBING)
     return ingest
 
 
@@ -110,7 +111,8 @@ def refuse_absent(entry: IngestEntry) -> None:
         if finding:
             raise NotIngestibleError(
                 _(
-                    "The address of the index or folder is missing or wrong. Write it like https://data.example.org/x/."
+                    "The address of the index, folder or repository is missing or wrong. "
+                    "Write it like https://data.example.org/x/."
                 )
             )
 
