@@ -8,6 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from dfc_site import export
 from mirrors import bundle, probe, recheck, repair, replicate, tell
 from releases import build, catalogue, commit, compare, confirm, inspect, reserve, seal, sign
+from releases.ingest import bring_in, derive, ledger, repository
+from releases.ingest import probe as ingest_probe
+from releases.ingest import run as ingest_run
 from releases.jobs.registry import Pipeline, Stage
 from swarm import decide, describe, forget, letters
 
@@ -96,6 +99,28 @@ FORGET_NODES = Pipeline(
     name="forget-nodes",
     stages=(Stage("forget", _("Forget"), forget.expand_forget, ("swarm.forget.forget_due",)),),
 )
+INGEST_PROBE = Pipeline(
+    name="ingest-probe",
+    stages=(
+        Stage("list", _("List"), derive.expand_list, ("releases.ingest.derive.list_files",)),
+        Stage("probe", _("Probe"), ingest_probe.expand_probe, ("releases.ingest.probe.probe_files",)),
+    ),
+    on_cancelled=ingest_run.cancelled,
+)
+INGEST_FETCH = Pipeline(
+    name="ingest-fetch",
+    stages=(
+        Stage("fetch", _("Fetch"), bring_in.expand_fetch, ("releases.ingest.bring_in.fetch_files",)),
+        Stage("ledger", _("Ledger"), ledger.expand_ledger, ("releases.ingest.ledger.store_ledger",)),
+    ),
+    on_cancelled=ingest_run.cancelled,
+)
 MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
-PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, *MIRRORS, *NODES)
+INGEST_REPOSITORY = Pipeline(
+    name="ingest-repository",
+    stages=(Stage("keep", _("Clone"), repository.expand_keep, ("releases.ingest.repository.keep_repository",)),),
+    on_cancelled=ingest_run.cancelled,
+)
+INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY)
+PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, *INGESTS, *MIRRORS, *NODES)

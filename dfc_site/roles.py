@@ -2,7 +2,7 @@
 
 from django.contrib.auth.models import Group, Permission
 
-ACTS = ("draft", "build", "submit", "approve", "steer")
+ACTS = ("ingest", "draft", "build", "submit", "approve", "steer")
 SEEN = ("catalog", "releases", "mirrors", "swarm")
 
 

@@ -34,7 +34,7 @@ def refuse(name: str, finding: str, remedy: str) -> ImproperlyConfigured:
 def read_int(name: str, default: int, *, at_least: int) -> int:
     """Read a whole number; raises ImproperlyConfigured below `at_least` or for anything else."""
     text = env.str(name, str(default))
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < at_least:
+    if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) < at_least:
         raise refuse(name, f"{text!r} is not a whole number of at least {at_least}", f"Set it to {default}.")
     return int(text)
 
@@ -242,6 +242,18 @@ DFC_WORKERS = read_int("DFC_WORKERS", 2, at_least=1)
 # What one execution of a recipe may use at most.
 DFC_BUILD_WALL_S = read_seconds("DFC_BUILD_WALL_S", 3600)
 DFC_BUILD_MEMORY_MIB = read_int("DFC_BUILD_MEMORY_MIB", 4096, at_least=64)
+
+# Upstream files: how many one server is asked for at once; how often a file is tried, and the first pause (seconds);
+# the longest pause that a server may ask for; how long it may say nothing, and how long one try may take; what one
+# file, and an index of files, may have at most.
+DFC_INGEST_PER_HOST = read_int("DFC_INGEST_PER_HOST", 12, at_least=1)
+DFC_INGEST_ATTEMPTS = read_int("DFC_INGEST_ATTEMPTS", 5, at_least=1)
+DFC_INGEST_BACKOFF_S = read_seconds("DFC_INGEST_BACKOFF_S", 2)
+DFC_INGEST_PATIENCE_S = read_seconds("DFC_INGEST_PATIENCE_S", 3600)
+DFC_INGEST_STALL_S = read_seconds("DFC_INGEST_STALL_S", 60)
+DFC_INGEST_TOTAL_S = read_seconds("DFC_INGEST_TOTAL_S", 21_600)
+DFC_INGEST_MAX_BYTES = read_int("DFC_INGEST_MAX_BYTES", 1 << 40, at_least=1)
+DFC_INGEST_MAX_INDEX_BYTES = read_int("DFC_INGEST_MAX_INDEX_BYTES", 2 << 30, at_least=1)
 
 # Mirrors: the age at which a proof no longer lets its copy be offered; the age at which the copy is read again, how
 # much one run reads, how often a run begins; how often a mirror is probed.

@@ -7,7 +7,6 @@
 4. Where there is no verified copy to ask for, or our own rules forbid the address, nothing is said of the mirror.
 """
 
-import ipaddress
 import random
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from django.db import transaction
 from django.db.models import Max, Min
 from django.utils import timezone
 
+from catalog.addresses import networks
 from mirrors.connect import OPENED_KINDS, connect
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from mirrors.incidents import mirror_answers, mirror_is_silent
@@ -98,7 +98,7 @@ def ask_for(copy: Replica, url: str) -> int:
 
     Raises CopyDoubtError, MirrorUnavailableError and MirrorRefusedError.
     """
-    size_bytes, allowed = copy.asset.size_bytes, [ipaddress.ip_network(one) for one in settings.DFC_PRIVATE_NETWORKS]
+    size_bytes, allowed = copy.asset.size_bytes, networks(settings.DFC_PRIVATE_NETWORKS)
     stat = connect(copy.mirror).stat(copy.locator)
     if stat is None or stat.size_bytes != size_bytes:
         raise CopyDoubtError(f"{copy.asset.path}: it is not there as it should be. The copy is checked now.")

@@ -20,6 +20,7 @@ from catalog.errors import StewardshipError
 from catalog.say import say
 from catalog.templatetags.parts import state
 from releases import admin_decisions as decisions
+from releases import admin_ingests as ingests
 from releases import admin_pages as pages
 from releases.jobs import steering
 from releases.models import (
@@ -27,6 +28,7 @@ from releases.models import (
     AttestedDifference,
     Build,
     Decision,
+    Ingest,
     Job,
     Manifest,
     Rebuilder,
@@ -105,6 +107,42 @@ class DecisionAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(decisions.propose)
         return [path("propose/", view, name="releases_decision_propose"), *super().get_urls()]
+
+
+@admin.register(Ingest)
+class IngestAdmin(ReadOnlyAdmin):
+    """Upstream files on their way in. Its pages stand in admin_ingests.py."""
+
+    list_display = ["identifier", "origin", "badge", "by", "created_at", "listed_at"]
+    list_filter = ["state", "origin", "package"]
+    list_select_related = ["by"]
+    search_fields = ["identifier", "address", "files__url", "files__sha256"]
+    date_hierarchy = "created_at"
+
+    @admin.display(description=_("state"), ordering="state")
+    def badge(self, ingest: Ingest) -> str:
+        return render_to_string("parts/badge.html", ingests.badge_of(ingest))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("releases.ingest_release")
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:  # noqa: ARG002
+        return ingests.new(request)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",  # noqa: ARG002  Django's signature
+        extra_context: Any = None,  # noqa: ARG002
+    ) -> HttpResponse:
+        return ingests.ingest_page(request, int(object_id) if object_id.isdecimal() else 0)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = (("act", ingests.act), ("ledger", ingests.ledger), ("sources", ingests.sources))
+        view = self.admin_site.admin_view
+        ours = [path(f"<int:pk>/{name}/", view(page), name=f"releases_ingest_{name}") for name, page in own]
+        return [*ours, *super().get_urls()]
 
 
 @admin.register(Build)

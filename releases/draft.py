@@ -16,6 +16,7 @@ from catalog.digests import digest_file
 from catalog.models import Alias, DataPackage, Dataset, Item, Licence, Provider, Version
 from catalog.storage.base import Storage
 from releases import environments, repositories
+from releases.archive import digest_key, kept_keys
 from releases.definition import DatasetEntry, Definition, SourceEntry
 from releases.errors import DefinitionError, NotDraftableError
 from releases.models import DeclaredOutput, Recipe, Release, SourceFile
@@ -153,16 +154,15 @@ def refuse_footprint(dataset: DatasetEntry, finding: str, **facts: object) -> De
 
 
 def storage_keys(definition: Definition) -> dict[str, str]:
-    """Say where each upstream file is kept, by its name; the digest keeps two files of one name apart.
+    """Say where each upstream file is kept, by its name: where bytes of that digest lie already, or will lie.
 
-    What an earlier release kept stays where it is: a rename moves no file.
+    What an earlier release or an ingest kept stays where it is: a rename moves no file.
     """
-    name = naming.compose(definition.dataset.identifier)
-    kept = SourceFile.objects.filter(release__version__dataset__identifier=name)
-    keys = {(file, sha256): key for file, sha256, key in kept.values_list("name", "sha256", "storage_key")}
-    folder = f"{definition.dataset.identifier.package}/archive/{name}"
+    name, package = naming.compose(definition.dataset.identifier), definition.dataset.identifier.package
+    kept = kept_keys(name, [one.sha256 for one in definition.sources])
     return {
-        one.name: keys.get((one.name, one.sha256), f"{folder}/{one.sha256}/{one.name}") for one in definition.sources
+        one.name: kept.get(one.sha256) or digest_key(package, name, one.sha256, one.name)
+        for one in definition.sources
     }
 
 

@@ -1,6 +1,6 @@
 """What a release may be refused for."""
 
-from catalog.errors import PersonMustActError
+from catalog.errors import PersonMustActError, TryLaterError
 
 
 class DefinitionError(PersonMustActError):
@@ -93,3 +93,23 @@ class AttestationRefusedError(PersonMustActError):
 
 class RebuilderError(PersonMustActError):
     """A rebuilder cannot be recognised or revoked as asked."""
+
+
+class NotIngestibleError(PersonMustActError):
+    """An ingest cannot begin, go on or be changed as it is asked for."""
+
+
+class IngestUnknownError(PersonMustActError):
+    """No ingest has that number."""
+
+
+class ListingError(PersonMustActError):
+    """A list of addresses, or what it is derived from, cannot be read or leads nowhere."""
+
+
+class UpstreamUnavailableError(TryLaterError):
+    """A server of somebody else does not give a file now. Fact: `after_s`, if it said when to ask again."""
+
+
+class UpstreamRefusedError(PersonMustActError):
+    """A server of somebody else, or our rules for it, say no; asking again would not help."""

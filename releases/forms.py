@@ -22,6 +22,39 @@ class ManyFilesField(forms.FileField):
         return [super(ManyFilesField, self).clean(file, initial) for file in files if file]
 
 
+class IngestForm(forms.Form):
+    """What an ingest needs; which of the fields count is said by the origin."""
+
+    identifier = forms.CharField(label=_("Identifier of the dataset"), max_length=255, required=False)
+    concurrency = forms.IntegerField(label=_("Files at the same time"), initial=12, required=False)
+    text = forms.CharField(
+        label=_("Addresses, one on a line"),
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 14, "spellcheck": "false"}),
+    )
+    file = forms.FileField(label=_("Or upload a list"), required=False)
+    address = forms.CharField(label=_("Address"), max_length=1000, required=False)
+    index = forms.FileField(label=_("Or upload an index: Parquet, CSV or GeoPackage"), required=False)
+    selection = forms.CharField(
+        label=_("Column that holds addresses, or a query that gives them"),
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 4, "spellcheck": "false"}),
+    )
+    uploads = ManyFilesField(label=_("Files"), required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Put the text of an uploaded list in the place of the typed one."""
+        cleaned = super().clean() or {}
+        upload: Any = cleaned.get("file")
+        if upload is not None:
+            try:
+                cleaned["text"] = upload.read().decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise forms.ValidationError(_("That file is no UTF-8 text. Choose another.")) from error
+        return cleaned
+
+
 class DefinitionForm(forms.Form):
     definition = forms.CharField(
         label="release.toml",

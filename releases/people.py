@@ -18,6 +18,9 @@ REFUSALS: Mapping[str, str | Promise] = {
         "%(person)s: may not approve a release. Ask an administrator for the permission “%(needed)s”."
     ),
     "steer_release": _("%(person)s: may not steer a release. Ask an administrator for the permission “%(needed)s”."),
+    "ingest_release": _(
+        "%(person)s: may not bring upstream files in. Ask an administrator for the permission “%(needed)s”."
+    ),
     "propose_decision": _(
         "%(person)s: may not propose a decision. Ask an administrator for the permission “%(needed)s”."
     ),

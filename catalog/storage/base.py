@@ -62,6 +62,9 @@ class Storage(Protocol):
         writes the same file.
         """
 
+    def receive(self, key: str, *, tag: str) -> AbstractContextManager[Receiver]:
+        """Take in a file of unknown size; `tag` names the content, as for `write`."""
+
     def write_bytes(self, key: str, content: bytes) -> None:
         """Write a small file whole."""
 

@@ -9,6 +9,7 @@ from releases.models.attestation import (
 )
 from releases.models.build import Build, BuildOutput, Finding, Manifest
 from releases.models.decision import Decision, DecisionQuerySet
+from releases.models.ingest import Ingest, IngestFile, IngestFileQuerySet, IngestQuerySet
 from releases.models.jobs import Effect, Job, Step, StepEvent
 from releases.models.release import (
     Approval,
@@ -33,6 +34,10 @@ __all__ = [
     "DeclaredOutput",
     "Effect",
     "Finding",
+    "Ingest",
+    "IngestFile",
+    "IngestFileQuerySet",
+    "IngestQuerySet",
     "Job",
     "Manifest",
     "MetadataRevision",
