@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
 from mirrors import probe, recheck, repair, replicate, tell
-from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal
+from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal, tidy
 from releases.jobs.registry import Pipeline, Stage
 from swarm import decide, describe, forget, letters
 
@@ -95,6 +95,9 @@ FORGET_NODES = Pipeline(
     name="forget-nodes",
     stages=(Stage("forget", _("Forget"), forget.expand_forget, ("swarm.forget.forget_due",)),),
 )
+TIDY_STORAGE = Pipeline(
+    name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
+)
 MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
-PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, *MIRRORS, *NODES)
+PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, TIDY_STORAGE, *MIRRORS, *NODES)

@@ -7,18 +7,18 @@ interruption, and hold a whole object in memory.
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any
 from urllib.parse import quote
 
 from catalog.storage.address import S3Address
 from catalog.storage.answers import UploadGoneError, translated
 from catalog.storage.client import Service, client_of
+from catalog.storage.copies import copied
 from catalog.storage.files import (
     FileBusyError,
     OpenAt,
@@ -81,15 +81,9 @@ class S3Storage:
         size_bytes = int(self.head(key)["ContentLength"])
         return BufferedReader(RangeReader(partial(self.read, key), size_bytes), READ_AHEAD_BYTES)
 
-    @contextmanager
-    def local_copy(self, key: str) -> Iterator[Path]:
+    def local_copy(self, key: str) -> AbstractContextManager[Path]:
         """Give a copy in the scratch folder, under the file's own name; it is removed at the end."""
-        with TemporaryDirectory(prefix="copy-", dir=self.made_scratch()) as folder:
-            path = Path(folder) / names(key)[-1]
-            with path.open("wb") as file:
-                for block in self.read(key):
-                    file.write(block)
-            yield path
+        return copied(self.read(key), self.made_scratch(), names(key)[-1])
 
     def made_scratch(self) -> Path:
         self.scratch.mkdir(parents=True, exist_ok=True)
@@ -207,7 +201,7 @@ class S3Storage:
     def drop_unfinished(self, *, before: datetime) -> int:
         """Drop the uploads that were begun before an instant and got no part since; gives how many.
 
-        Their notes go too. Copies that a killed process left in the scratch folder are of that machine alone.
+        Their notes go too.
         """
         dropped, alive = 0, set()
         for upload, begun_at in uploads(self.client, self.bucket, self.address.prefix):

@@ -219,9 +219,40 @@ def test_uploads_outside_of_our_prefix_are_left_alone(storage: S3Storage) -> Non
 
 def test_a_copy_for_a_program_does_not_outlive_its_use(storage: S3Storage) -> None:
     storage.write_bytes("a/file.bin", b"x")
-    with storage.local_copy("a/file.bin"):
-        assert any(storage.scratch.iterdir())
+    with storage.local_copy("a/file.bin") as first, storage.local_copy("a/file.bin") as second:
+        assert (first.read_bytes(), second.read_bytes()) == (b"x", b"x")
+        assert first != second
     assert not any(storage.scratch.iterdir())
+
+
+COPY = """
+import sys
+from pathlib import Path
+from catalog.storage.copies import copied
+
+with copied(iter([b"x"]), Path({scratch!r}), "file.bin") as path:
+    print(path, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_copy_of_a_killed_process_is_removed_by_the_next(storage: S3Storage) -> None:
+    storage.write_bytes("a/file.bin", b"x")
+    words = [sys.executable, "-c", COPY.format(scratch=str(storage.scratch))]
+    with subprocess.Popen(words, env=here(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        path = Path(other.stdout.readline().strip())
+        with storage.local_copy("a/file.bin"):
+            assert path.exists()
+        other.kill()
+        other.wait()
+        assert path.exists()
+    with storage.local_copy("a/file.bin"):
+        assert not path.exists()
+
+
+def here() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path.cwd())}
 
 
 def test_a_stranger_can_check_a_small_file_by_its_metadata(storage: S3Storage) -> None:
@@ -304,7 +335,6 @@ def test_memory_stays_flat_however_long_the_file_is(s3: S3Server, tmp_path: Path
         secret_key=SECRET_KEY,
         scratch=str(tmp_path),
     )
-    words, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], env=here(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 150 * 1024
