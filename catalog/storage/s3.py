@@ -118,10 +118,10 @@ class S3Storage:
             self.client.put_object(
                 Bucket=self.bucket,
                 Key=self.name(key),
-                Body=body.rewound(),
                 ContentLength=body.size_bytes,
-                Metadata={TAG: quote(tag), SHA256: body.sha256},
+                Metadata={TAG: quote(tag), SHA256: body.digest("sha256").hex()},
                 **body.checked(self.address.checksum),
+                Body=body.rewound(),
             )
 
     def write_parts(self, key: str, size_bytes: int, open_at: OpenAt, tag: str, progress: Progress) -> None:
@@ -132,7 +132,7 @@ class S3Storage:
         try:
             with writer:
                 send_all(writer, size_bytes, open_at)
-                self.complete(key, size_bytes, tag, writer)
+                self.complete(writer, key, tag)
         except (SourceTooLongError, FileBusyError, UploadGoneError):
             self.notes.remove(key, tag)
             begun.upload.abort()
@@ -155,12 +155,13 @@ class S3Storage:
             self.client, self.bucket, self.name(key), checksum=self.address.checksum, metadata={TAG: quote(tag)}
         )
 
-    def complete(self, key: str, size_bytes: int, tag: str, writer: PartWriter) -> None:
-        """Make the file; nothing is wrong if another process has made the same one meanwhile."""
+    def complete(self, writer: PartWriter, key: str, tag: str) -> None:
+        """Make the file; nothing is wrong if another process did so, or we did and the answer was lost."""
+        parts = writer.finish()
         try:
-            writer.upload.complete(writer.finish())
+            writer.upload.complete(parts)
         except UploadGoneError:
-            if not self.has(key, size_bytes, tag):
+            if not self.has(key, writer.done_bytes, tag):
                 raise
 
     def has(self, key: str, size_bytes: int, tag: str) -> bool:
@@ -177,8 +178,13 @@ class S3Storage:
 
     def receive(self, key: str, *, tag: str) -> S3Receiver:
         """Take a file of unknown length; nothing is kept of one that is not committed."""
-        begin, put = partial(self.new_upload, key, tag), partial(self.put, key, tag=tag)
-        return S3Receiver(begin=begin, put=put, address=self.address, scratch=self.made_scratch())
+        return S3Receiver(
+            begin=partial(self.new_upload, key, tag),
+            put=partial(self.put, key, tag=tag),
+            complete=partial(self.complete, key=key, tag=tag),
+            address=self.address,
+            scratch=self.made_scratch(),
+        )
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens if there is none."""

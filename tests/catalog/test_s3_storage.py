@@ -161,6 +161,27 @@ def test_an_upload_that_was_dropped_begins_anew(storage: S3Storage) -> None:
     assert b"".join(storage.read("file.bin")) == CONTENT
 
 
+@pytest.mark.parametrize("way", ["write", "receive"])
+def test_a_lost_answer_to_the_last_call_does_not_matter(storage: S3Storage, way: str) -> None:
+    completed = counted(storage, "CompleteMultipartUpload")
+
+    def finish_before(params: dict[str, Any], **_: Any) -> None:
+        if params["Bucket"] == storage.bucket and len(completed) == 1:
+            storage.client.complete_multipart_upload(**params)
+            params["UploadId"] = "unknown"
+
+    storage.client.meta.events.register("provide-client-params.s3.CompleteMultipartUpload", finish_before)
+    if way == "write":
+        storage.write("file.bin", len(CONTENT), from_start(CONTENT), tag="t")
+    else:
+        with storage.receive("file.bin", tag="t") as receiver:
+            receiver.append(CONTENT)
+            receiver.commit()
+    assert len(completed) == 2
+    assert b"".join(storage.read("file.bin")) == CONTENT
+    assert storage.below("") == ["own/file.bin"]
+
+
 def test_what_must_stay_is_not_replaced(storage: S3Storage) -> None:
     storage.write_bytes("file.bin", b"first")
     upload = Multipart.begin(storage.client, storage.bucket, storage.name("file.bin"), metadata={})
