@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
 from mirrors import bundle, probe, recheck, repair, replicate, tell
-from releases import build, catalogue, commit, compare, confirm, inspect, reserve, seal, sign
+from releases import build, catalogue, commit, compare, confirm, inspect, reserve, seal, sign, tidy
 from releases.ingest import bring_in, derive, ledger, repository
 from releases.ingest import probe as ingest_probe
 from releases.ingest import run as ingest_run
@@ -115,12 +115,15 @@ INGEST_FETCH = Pipeline(
     ),
     on_cancelled=ingest_run.cancelled,
 )
-MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
-NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 INGEST_REPOSITORY = Pipeline(
     name="ingest-repository",
     stages=(Stage("keep", _("Clone"), repository.expand_keep, ("releases.ingest.repository.keep_repository",)),),
     on_cancelled=ingest_run.cancelled,
 )
+TIDY_STORAGE = Pipeline(
+    name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
+)
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY)
-PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, *INGESTS, *MIRRORS, *NODES)
+MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
+NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
+PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

@@ -25,3 +25,15 @@ def new_storage(server: S3Server, scratch: Path, **changes: Any) -> S3Storage:
     storage = opened(address_at(server, **changes), scratch)
     storage.client.create_bucket(Bucket=storage.bucket)
     return storage
+
+
+def own_is(storage: S3Storage, settings: Any) -> None:
+    """Put our own storage into a bucket, as DFC_STORAGE_URL would."""
+    options = {
+        "address": storage.address,
+        "access_key": ACCESS_KEY,
+        "secret_key": SECRET_KEY,
+        "scratch": storage.scratch,
+    }
+    own = {"BACKEND": "catalog.storage.s3.S3Storage", "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"own": own}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -40,31 +41,27 @@ def grown_part(number: int, first: int) -> int:
 
 
 class Body:
-    """The bytes of one part, hashed as they come; memory stays below 8 MiB however long it gets."""
+    """The bytes of one part; memory stays below 8 MiB however long it gets."""
 
     def __init__(self, scratch: Path) -> None:
         self.size_bytes = 0
         self.file = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(scratch))  # noqa: SIM115  see `close`
-        self.digests = {"sha256": hashlib.sha256(), "md5": hashlib.md5(usedforsecurity=False)}
 
     def add(self, block: bytes | memoryview) -> None:
         self.file.write(block)
         self.size_bytes += len(block)
-        for digest in self.digests.values():
-            digest.update(block)
 
     def checked(self, checksum: str) -> dict[str, str]:
-        """Give the words with which the service checks these bytes on arrival."""
-        value = base64.b64encode(self.digests[checksum].digest()).decode()
+        """Give the words with which the service checks these bytes on arrival: by `sha256` or `md5`."""
+        value = base64.b64encode(self.digest(checksum)).decode()
         return {"ChecksumSHA256" if checksum == "sha256" else "ContentMD5": value}
 
     def rewound(self) -> "SpooledTemporaryFile[bytes]":
         self.file.seek(0)
         return self.file
 
-    @property
-    def sha256(self) -> str:
-        return self.digests["sha256"].hexdigest()
+    def digest(self, algorithm: str) -> bytes:
+        return hashlib.file_digest(self.rewound(), partial(hashlib.new, algorithm, usedforsecurity=False)).digest()
 
     def close(self) -> None:
         self.file.close()

@@ -7,18 +7,18 @@ interruption, and hold a whole object in memory.
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any
 from urllib.parse import quote
 
 from catalog.storage.address import S3Address
 from catalog.storage.answers import UploadGoneError, translated
 from catalog.storage.client import Service, client_of
+from catalog.storage.copies import copied
 from catalog.storage.files import (
     FileBusyError,
     OpenAt,
@@ -81,15 +81,9 @@ class S3Storage:
         size_bytes = int(self.head(key)["ContentLength"])
         return BufferedReader(RangeReader(partial(self.read, key), size_bytes), READ_AHEAD_BYTES)
 
-    @contextmanager
-    def local_copy(self, key: str) -> Iterator[Path]:
+    def local_copy(self, key: str) -> AbstractContextManager[Path]:
         """Give a copy in the scratch folder, under the file's own name; it is removed at the end."""
-        with TemporaryDirectory(prefix="copy-", dir=self.made_scratch()) as folder:
-            path = Path(folder) / names(key)[-1]
-            with path.open("wb") as file:
-                for block in self.read(key):
-                    file.write(block)
-            yield path
+        return copied(self.read(key), self.made_scratch(), names(key)[-1])
 
     def made_scratch(self) -> Path:
         self.scratch.mkdir(parents=True, exist_ok=True)
@@ -124,10 +118,10 @@ class S3Storage:
             self.client.put_object(
                 Bucket=self.bucket,
                 Key=self.name(key),
-                Body=body.rewound(),
                 ContentLength=body.size_bytes,
-                Metadata={TAG: quote(tag), SHA256: body.sha256},
+                Metadata={TAG: quote(tag), SHA256: body.digest("sha256").hex()},
                 **body.checked(self.address.checksum),
+                Body=body.rewound(),
             )
 
     def write_parts(self, key: str, size_bytes: int, open_at: OpenAt, tag: str, progress: Progress) -> None:
@@ -138,7 +132,7 @@ class S3Storage:
         try:
             with writer:
                 send_all(writer, size_bytes, open_at)
-                self.complete(key, size_bytes, tag, writer)
+                self.complete(writer, key, tag)
         except (SourceTooLongError, FileBusyError, UploadGoneError):
             self.notes.remove(key, tag)
             begun.upload.abort()
@@ -161,12 +155,13 @@ class S3Storage:
             self.client, self.bucket, self.name(key), checksum=self.address.checksum, metadata={TAG: quote(tag)}
         )
 
-    def complete(self, key: str, size_bytes: int, tag: str, writer: PartWriter) -> None:
-        """Make the file; nothing is wrong if another process has made the same one meanwhile."""
+    def complete(self, writer: PartWriter, key: str, tag: str) -> None:
+        """Make the file; nothing is wrong if another process did so, or we did and the answer was lost."""
+        parts = writer.finish()
         try:
-            writer.upload.complete(writer.finish())
+            writer.upload.complete(parts)
         except UploadGoneError:
-            if not self.has(key, size_bytes, tag):
+            if not self.has(key, writer.done_bytes, tag):
                 raise
 
     def has(self, key: str, size_bytes: int, tag: str) -> bool:
@@ -183,8 +178,13 @@ class S3Storage:
 
     def receive(self, key: str, *, tag: str) -> S3Receiver:
         """Take a file of unknown length; nothing is kept of one that is not committed."""
-        begin, put = partial(self.new_upload, key, tag), partial(self.put, key, tag=tag)
-        return S3Receiver(begin=begin, put=put, address=self.address, scratch=self.made_scratch())
+        return S3Receiver(
+            begin=partial(self.new_upload, key, tag),
+            put=partial(self.put, key, tag=tag),
+            complete=partial(self.complete, key=key, tag=tag),
+            address=self.address,
+            scratch=self.made_scratch(),
+        )
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens if there is none."""
@@ -207,7 +207,7 @@ class S3Storage:
     def drop_unfinished(self, *, before: datetime) -> int:
         """Drop the uploads that were begun before an instant and got no part since; gives how many.
 
-        Their notes go too. Copies that a killed process left in the scratch folder are of that machine alone.
+        Their notes go too.
         """
         dropped, alive = 0, set()
         for upload, begun_at in uploads(self.client, self.bucket, self.address.prefix):

@@ -27,10 +27,11 @@ class S3Receiver:
         *,
         begin: Callable[[], Multipart],
         put: Callable[[Body], None],
+        complete: Callable[[PartWriter], None],
         address: S3Address,
         scratch: Path,
     ) -> None:
-        self.begin, self.put, self.scratch = begin, put, scratch
+        self.begin, self.put, self.complete, self.scratch = begin, put, complete, scratch
         self.first_bytes = address.part_bytes
         self.size_of = size_of_part(address)
         self.body = Body(scratch)
@@ -83,7 +84,7 @@ class S3Receiver:
         if self.writer is None:
             self.put(self.body)
             return
-        self.writer.upload.complete(self.writer.finish())
+        self.complete(self.writer)
         self.writer.close()
         self.writer = None
 

@@ -161,6 +161,27 @@ def test_an_upload_that_was_dropped_begins_anew(storage: S3Storage) -> None:
     assert b"".join(storage.read("file.bin")) == CONTENT
 
 
+@pytest.mark.parametrize("way", ["write", "receive"])
+def test_a_lost_answer_to_the_last_call_does_not_matter(storage: S3Storage, way: str) -> None:
+    completed = counted(storage, "CompleteMultipartUpload")
+
+    def finish_before(params: dict[str, Any], **_: Any) -> None:
+        if params["Bucket"] == storage.bucket and len(completed) == 1:
+            storage.client.complete_multipart_upload(**params)
+            params["UploadId"] = "unknown"
+
+    storage.client.meta.events.register("provide-client-params.s3.CompleteMultipartUpload", finish_before)
+    if way == "write":
+        storage.write("file.bin", len(CONTENT), from_start(CONTENT), tag="t")
+    else:
+        with storage.receive("file.bin", tag="t") as receiver:
+            receiver.append(CONTENT)
+            receiver.commit()
+    assert len(completed) == 2
+    assert b"".join(storage.read("file.bin")) == CONTENT
+    assert storage.below("") == ["own/file.bin"]
+
+
 def test_what_must_stay_is_not_replaced(storage: S3Storage) -> None:
     storage.write_bytes("file.bin", b"first")
     upload = Multipart.begin(storage.client, storage.bucket, storage.name("file.bin"), metadata={})
@@ -219,9 +240,40 @@ def test_uploads_outside_of_our_prefix_are_left_alone(storage: S3Storage) -> Non
 
 def test_a_copy_for_a_program_does_not_outlive_its_use(storage: S3Storage) -> None:
     storage.write_bytes("a/file.bin", b"x")
-    with storage.local_copy("a/file.bin"):
-        assert any(storage.scratch.iterdir())
+    with storage.local_copy("a/file.bin") as first, storage.local_copy("a/file.bin") as second:
+        assert (first.read_bytes(), second.read_bytes()) == (b"x", b"x")
+        assert first != second
     assert not any(storage.scratch.iterdir())
+
+
+COPY = """
+import sys
+from pathlib import Path
+from catalog.storage.copies import copied
+
+with copied(iter([b"x"]), Path({scratch!r}), "file.bin") as path:
+    print(path, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_copy_of_a_killed_process_is_removed_by_the_next(storage: S3Storage) -> None:
+    storage.write_bytes("a/file.bin", b"x")
+    words = [sys.executable, "-c", COPY.format(scratch=str(storage.scratch))]
+    with subprocess.Popen(words, env=here(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        path = Path(other.stdout.readline().strip())
+        with storage.local_copy("a/file.bin"):
+            assert path.exists()
+        other.kill()
+        other.wait()
+        assert path.exists()
+    with storage.local_copy("a/file.bin"):
+        assert not path.exists()
+
+
+def here() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path.cwd())}
 
 
 def test_a_stranger_can_check_a_small_file_by_its_metadata(storage: S3Storage) -> None:
@@ -304,7 +356,6 @@ def test_memory_stays_flat_however_long_the_file_is(s3: S3Server, tmp_path: Path
         secret_key=SECRET_KEY,
         scratch=str(tmp_path),
     )
-    words, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], env=here(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 150 * 1024

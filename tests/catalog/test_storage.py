@@ -8,9 +8,11 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from catalog.storage.base import Storage
 from catalog.storage.files import FileBusyError, SourceLengthError, StorageKeyError, locate
@@ -210,6 +212,16 @@ def test_a_file_is_read_here_and_there(storage: Storage) -> None:
         assert file.read(3) == CONTENT[600_001:600_004]
         file.seek(1, os.SEEK_CUR)
         assert file.read(2) == CONTENT[600_005:600_007]
+
+
+def test_a_table_is_read_without_the_rest_of_its_file(storage: Storage) -> None:
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"number": range(1000)}).replace_schema_metadata({"geo": "{}"}), sink)
+    storage.write_bytes("table.parquet", sink.getvalue().to_pybytes())
+    with storage.open("table.parquet") as file:
+        metadata = parquet.read_metadata(file)
+    assert metadata.num_rows == 1000
+    assert metadata.metadata[b"geo"] == b"{}"
 
 
 def test_a_program_gets_a_path_to_the_bytes(storage: Storage) -> None:

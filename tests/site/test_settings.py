@@ -45,11 +45,27 @@ BAD = [
     ("DFC_RECHECK_DAYS", "90", "90 is not below DFC_REPLICA_AGE_DAYS"),
     ("DFC_RECHECK_GIB", "0", "at least 1"),
     ("DFC_PROBE_EVERY_S", "0", "not above zero"),
+    ("DFC_STORAGE_URL", "/srv/dfc", "begins with neither s3:// nor file:///"),
+    ("DFC_STORAGE_URL", "file://srv/dfc", "begins with neither"),
+    ("DFC_STORAGE_URL", "s3://Bucket/prefix", "'Bucket' is no name of a bucket"),
+    ("DFC_STORAGE_URL", "s3://bucket/../other", "'../other' is no prefix"),
+    ("DFC_STORAGE_URL", "s3://bucket?endpoint=s3.example.org", "endpoint is no web address"),
+    ("DFC_STORAGE_URL", "s3://bucket?style=dns", "style is 'dns', not one of auto, path, virtual"),
+    ("DFC_STORAGE_URL", "s3://bucket?part_mib=1", "part_mib is '1', not a whole number from 5 to 1024"),
+    ("DFC_STORAGE_URL", "s3://bucket?secret=x", "'secret' is not among"),
+    ("DFC_STORAGE_URL", "s3://bucket?region", "cannot be read"),
+    ("DFC_STORAGE_ACCESS_KEY_ID", "", "missing, though DFC_STORAGE_URL names a bucket"),
+    ("DFC_STORAGE_SECRET_ACCESS_KEY", "", "missing, though DFC_STORAGE_URL names a bucket"),
     ("DATABASE_URL", "mysql://localhost/dfc", "is not supported"),
     ("DATABASE_URL", "nonsense", "DATABASE_URL"),
 ]
 
 
+BUCKET = {
+    "DFC_STORAGE_URL": "s3://bucket/prefix?endpoint=https://s3.example.org&region=auto&style=path&parts=equal",
+    "DFC_STORAGE_ACCESS_KEY_ID": "k",
+    "DFC_STORAGE_SECRET_ACCESS_KEY": "s3cret",
+}
 PRINT_URL = "import dfc_site.settings as s; print(s.DFC_SITE_URL)"
 
 
@@ -61,7 +77,7 @@ def start(tmp_path: Path, *, command: str = PRINT_URL, **given: str) -> "subproc
 
 @pytest.mark.parametrize(("name", "value", "finding"), BAD)
 def test_a_bad_value_stops_the_start(tmp_path: Path, name: str, value: str, finding: str) -> None:
-    done = start(tmp_path, **{name: value})
+    done = start(tmp_path, **BUCKET | {name: value})
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode != 0
     assert f"{name}: " in last
@@ -78,6 +94,26 @@ def test_good_values_start(tmp_path: Path) -> None:
         DATABASE_URL="postgres://someone@127.0.0.1:5432/dfc",
     )
     assert done.stdout == "https://data.example.org\n", done.stderr
+
+
+def test_our_own_storage_is_where_its_address_says(tmp_path: Path) -> None:
+    opened = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'dfc_site.settings'\n"
+        "from catalog.storage.connect import own_storage; storage = own_storage()\n"
+        "print(type(storage).__name__, storage.directory, getattr(storage, 'address', None))"
+    )
+    assert start(tmp_path, command=opened).stdout == f"LocalStorage {tmp_path / 'storage'} None\n"
+    elsewhere = start(tmp_path, command=opened, DFC_STORAGE_URL="file:///srv/d%20c")
+    assert elsewhere.stdout == "LocalStorage /srv/d c None\n"
+    bucket = start(tmp_path, command=opened, **BUCKET).stdout
+    assert bucket.startswith("S3Storage None S3Address(bucket='bucket', prefix='prefix/', endpoint='https://s3.exa")
+    assert "parts='equal', part_bytes=8388608" in bucket
+
+
+def test_a_key_in_the_address_of_storage_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    refused = start(tmp_path, DFC_STORAGE_URL="s3://user:s3cret@bucket/prefix")
+    assert "variables of their own" in refused.stderr
+    assert "s3cret" not in refused.stderr.splitlines()[-1]
 
 
 def test_a_mail_server_needs_a_sender_and_its_password_is_never_repeated(tmp_path: Path) -> None:
