@@ -1,7 +1,7 @@
 """Accept a rebuilder's signed statement about a version, and find the verdict by comparing digests ourselves.
 
 1. It is an envelope by a recognised key, and that key signed exactly this payload.
-2. It is about a public version: its manifest is, byte for byte, the one that the version was approved with.
+2. It is about a public version: its manifest, as RFC 8785 JSON, is the one that the version was approved with.
 3. It ended after that approval and not in the future.
 4. The same statement again is the one that is here; one older than the newest by the same rebuilder is stale.
 5. Nothing of what is refused is kept.

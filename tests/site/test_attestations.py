@@ -1,7 +1,9 @@
 """Statements about rebuilds come in through the API, are judged by us, and are there for everybody to check."""
 
 import json
+import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from django.utils import timezone
 
 from catalog.models import Version
 from dfc_site import demo
+from dfc_site.api.attestations import STATUS
 from releases import sign
 from releases.envelopes import open_envelope, read_public_key, verify
 from releases.errors import KeyTextError
@@ -313,3 +316,17 @@ def test_the_step_that_signs_may_be_run_twice_and_needs_a_key(published: Release
         sign.attest_release(factories.step(spec.function, spec.subject), spec.subject)
         assert Step.objects.get(function=spec.function).state == Step.State.DONE
     assert Attestation.objects.ours().count() == 1
+
+
+def test_the_page_for_machines_names_every_refusal_with_its_status() -> None:
+    page = Path("docs/attestations.md").read_text(encoding="utf-8")
+    documented = {}
+    for codes, status in re.findall(r"^\| (`[a-z_`, ]+`) \| (\d{3}) \|", page, re.MULTILINE):
+        documented |= dict.fromkeys(re.findall(r"[a-z_]+", codes), int(status))
+    raised = set(re.findall(r'code="([a-z_]+)"', "".join(map(text_of, ("attest", "envelopes", "provenance")))))
+    assert documented.pop("too_many") == 429
+    assert documented == {code: STATUS.get(code, 422) for code in raised}
+
+
+def text_of(module: str) -> str:
+    return Path(f"releases/{module}.py").read_text(encoding="utf-8")
