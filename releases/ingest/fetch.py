@@ -14,8 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalog.storage.base import Storage
-from catalog.storage.receive import LocalReceiver
+from catalog.storage.base import Receiver, Storage
 from releases.errors import UpstreamRefusedError, UpstreamUnavailableError
 from releases.ingest.ask import Answer, Caller
 from releases.ingest.errand import (
@@ -135,7 +134,7 @@ def wanted(errand: Errand, done_bytes: int) -> dict[str, str]:
     return errand.conditions
 
 
-def accepted(errand: Errand, answer: Answer, receiver: LocalReceiver, terms: Terms) -> Announced:
+def accepted(errand: Errand, answer: Answer, receiver: Receiver, terms: Terms) -> Announced:
     """Give what an answer announces; raises for one that is not the file, or not its wanted part."""
     refuse_busy(answer, now=terms.now())
     if answer.status == OUT_OF_RANGE and receiver.done_bytes:
@@ -161,7 +160,7 @@ def accepted(errand: Errand, answer: Answer, receiver: LocalReceiver, terms: Ter
     return said
 
 
-def refuse_other_part(errand: Errand, answer: Answer, receiver: LocalReceiver, said: Announced) -> None:
+def refuse_other_part(errand: Errand, answer: Answer, receiver: Receiver, said: Announced) -> None:
     """Raise UpstreamUnavailableError, with what came forgotten, for a part that does not go on where we stopped."""
     found = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
     if not found or int(found[1]) != receiver.done_bytes or said.tag != errand.announced.tag:
@@ -178,7 +177,7 @@ def too_large(answer: Answer, terms: Terms) -> UpstreamRefusedError:
     )
 
 
-def take_in(answer: Answer, receiver: LocalReceiver, said: Announced, terms: Terms) -> Digests:
+def take_in(answer: Answer, receiver: Receiver, said: Announced, terms: Terms) -> Digests:
     """Move the body into storage; raises when it is longer or shorter than announced."""
     digests = digested(receiver.kept() if receiver.done_bytes else ())
     terms.moved(digests.size_bytes)
@@ -198,7 +197,7 @@ def take_in(answer: Answer, receiver: LocalReceiver, said: Announced, terms: Ter
     return digests
 
 
-def settle(errand: Errand, answer: Answer, receiver: LocalReceiver, received: Received) -> Fetched:
+def settle(errand: Errand, answer: Answer, receiver: Receiver, received: Received) -> Fetched:
     """Make new bytes durable under their key; bytes that we hold already are forgotten."""
     digests = received.digests
     is_new = digests.sha256 != errand.held_sha256
