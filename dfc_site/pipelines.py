@@ -7,24 +7,25 @@ from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
 from mirrors import probe, recheck, repair, replicate, tell
-from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal
+from releases import bundle, catalogue, commit, compare, confirm, execute, inspect, lock, reserve, seal
 from releases.jobs.registry import Pipeline, Stage
 from swarm import decide, describe, forget, letters
 
 BUILD = Pipeline(
     name="build",
     stages=(
-        Stage("environment", _("Environment"), build.expand_environment, ("releases.build.prepare_environment",)),
-        Stage("build", _("Build twice"), build.expand_builds, ("releases.build.run_build",)),
+        Stage("environment", _("Environment"), lock.expand_environment, ("releases.lock.prepare_environment",)),
+        Stage("build", _("Build twice"), execute.expand_builds, ("releases.execute.run_build",)),
         Stage("inspect", _("Inspect"), inspect.expand_inspect, ("releases.inspect.inspect_release",)),
         Stage("compare", _("Compare"), compare.expand_compare, ("releases.compare.compare_builds",)),
     ),
     on_cancelled=compare.cancelled,
 )
+SEALING = ("releases.seal.seal_output", "releases.seal.seal_source", "releases.seal.seal_environment")
 PUBLISH = Pipeline(
     name="publish",
     stages=(
-        Stage("seal", _("Seal"), seal.expand_seal, ("releases.seal.seal_output", "releases.seal.seal_source")),
+        Stage("seal", _("Seal"), seal.expand_seal, SEALING),
         Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("releases.reserve.reserve_doi",)),
         Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("releases.bundle.make_bundle",)),
         Stage("confirm", _("Confirm"), confirm.expand_confirm, ("releases.confirm.confirm_build",)),

@@ -18,12 +18,14 @@ from django.utils import timezone
 from catalog.models import Asset
 from catalog.storage.connect import own_storage
 from releases import manifest, repositories
+from releases.containerfile import is_containerfile
 from releases.definition import read_definition
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
+from releases.lock import image_of
 from releases.models import Build, Release
 from releases.review import metadata, reviewed_build
-from releases.seal import seal_file, version_item
+from releases.seal import IMAGE_PATH, seal_file, version_item
 
 NAME = "source-bundle.tar.gz"
 FILES = Path(__file__).with_name("bundle_files")
@@ -70,7 +72,7 @@ def lay_out(release: Release, folder: Path) -> None:
     repositories.archive(recipe.repository, recipe.commit, folder / "code")
     (folder / "environment").mkdir()
     texts = {
-        "environment/requirements.lock": repositories.read_text(recipe.repository, recipe.commit, recipe.environment),
+        **environment_texts(release),
         "manifest.json": build.manifest.body,
         "parameters.json": recipe.parameters,
         "sources.json": shown(sources(release)),
@@ -82,6 +84,35 @@ def lay_out(release: Release, folder: Path) -> None:
     for name, mode in OWN_FILES.items():
         shutil.copyfile(FILES / name, folder / name)
         (folder / name).chmod(mode)
+
+
+def environment_texts(release: Release) -> dict[str, str]:
+    """Give the definition of the environment, and of a container where its image can be had."""
+    recipe = release.recipe
+    text = repositories.read_text(recipe.repository, recipe.commit, recipe.environment)
+    if not is_containerfile(recipe.environment):
+        return {"environment/requirements.lock": text}
+    image = image_of(recipe)
+    places = [f"{door(release)}/{IMAGE_PATH}"] if release.includes_environment else []
+    described = {
+        "name": image.path,
+        "image": image.image_id,
+        "platform": image.platform,
+        "sha256": image.archive_sha256,
+        "size_bytes": image.size_bytes,
+        "places": places,
+    }
+    return {
+        "environment/Containerfile": text,
+        "environment/packages.txt": image.packages,
+        "environment.json": shown(described),
+    }
+
+
+def door(release: Release) -> str:
+    """Give the address below which our own site offers the files of a version."""
+    version = release.version
+    return f"{settings.DFC_SITE_URL}/d/{version.dataset.identifier}/{version.shown}"
 
 
 def write_bundle(target: Path, folder: Path, *, epoch: int) -> None:
@@ -127,14 +158,13 @@ def shown(document: Any) -> str:
 
 def sources(release: Release) -> list[dict[str, Any]]:
     """Say where each source can be had: our own door first when it travels with the version, then upstream."""
-    version = release.version
-    door = f"{settings.DFC_SITE_URL}/d/{version.dataset.identifier}/{version.shown}/sources"
+    own = f"{door(release)}/sources"
     return [
         {
             "name": one.name,
             "sha256": one.sha256,
             "size_bytes": one.size_bytes,
-            "places": [*([f"{door}/{one.name}"] if release.includes_sources else []), one.url],
+            "places": [*([f"{own}/{one.name}"] if release.includes_sources else []), one.url],
         }
         for one in release.sources.order_by("name")
     ]
@@ -154,7 +184,7 @@ def description(release: Release) -> dict[str, Any]:
         "dataset": version.dataset.identifier,
         "version": version.number,
         "doi": version.doi,
-        "build_type": manifest.BUILD_TYPE,
+        "build_type": manifest.build_type(manifest.read(reviewed_build(release).manifest.body)),
         "en": metadata(definition, "en"),
         "fr": metadata(definition, "fr"),
     }

@@ -97,6 +97,7 @@ class OutputEntry:
 @dataclass(frozen=True)
 class PolicyEntry:
     includes_sources: bool
+    includes_environment: bool
     is_confirmed: bool
     unconfirmed_reason: Bilingual
 
@@ -296,6 +297,7 @@ def build(text: str, document: dict[str, Any]) -> Definition:
         outputs=tuple(OutputEntry(**output) for output in document["outputs"]),
         policy=PolicyEntry(
             includes_sources=policy.get("include_sources", True),
+            includes_environment=policy.get("include_environment", True),
             is_confirmed=policy.get("confirm", True),
             unconfirmed_reason=bilingual(policy.get("unconfirmed_reason")),
         ),

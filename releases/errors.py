@@ -1,6 +1,6 @@
 """What a release may be refused for."""
 
-from catalog.errors import PersonMustActError
+from catalog.errors import PersonMustActError, TryLaterError
 
 
 class DefinitionError(PersonMustActError):
@@ -33,6 +33,10 @@ class RepositoryError(PersonMustActError):
 
 class EnvironmentDefinitionError(PersonMustActError):
     """The environment of a build is not locked, or cannot be made."""
+
+
+class ContainerEngineError(TryLaterError):
+    """No container engine of this machine does what it is asked for; another worker's may."""
 
 
 class BuildFailedError(PersonMustActError):

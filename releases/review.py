@@ -46,6 +46,7 @@ def reviewed_document(release: Release) -> dict[str, Any]:
         "metadata_fr": metadata(definition, "fr"),
         "policy": {
             "include_sources": release.includes_sources,
+            "include_environment": release.includes_environment,
             "confirm": release.is_confirmed,
             "unconfirmed_reason": [release.unconfirmed_reason_en, release.unconfirmed_reason_fr],
         },

@@ -15,7 +15,7 @@ from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos"}
+REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos", "podman"}
 TAKE_LONG = ("chaos", "browser")
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 

@@ -45,7 +45,7 @@ PURE = {
         "stac_schemas",
         "geoparquet",
     },
-    "releases": {"manifest", "definition", "states"},
+    "releases": {"manifest", "definition", "states", "containerfile", "drift"},
     "mirrors": {"selection"},
     "swarm": {"torrent", "bencode", "nodes"},
 }

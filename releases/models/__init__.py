@@ -1,4 +1,4 @@
-from releases.models.build import Build, BuildOutput, Finding, Manifest
+from releases.models.build import Build, BuildOutput, EnvironmentImage, Finding, Manifest
 from releases.models.decision import Decision, DecisionQuerySet
 from releases.models.jobs import Effect, Job, Step, StepEvent
 from releases.models.release import (
@@ -20,6 +20,7 @@ __all__ = [
     "DecisionQuerySet",
     "DeclaredOutput",
     "Effect",
+    "EnvironmentImage",
     "Finding",
     "Job",
     "Manifest",

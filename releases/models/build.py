@@ -26,6 +26,38 @@ class Manifest(models.Model):
         return self.sha256
 
 
+class EnvironmentImage(models.Model):
+    """The container image that one Containerfile of one tree of code gave, kept in our storage as an archive.
+
+    It is made once: from then on every build of that code runs in these bytes, loaded from the archive.
+    """
+
+    code_tree = models.CharField(_("tree of the code"), max_length=40)
+    path = models.CharField(_("Containerfile"), max_length=255)
+    image_id = models.CharField(_("id of the image"), max_length=64)
+    platform = models.CharField(_("platform"), max_length=40)
+    engine = models.CharField(_("container engine"), max_length=80)
+    bases = models.TextField(_("base images"), blank=True)  # name@sha256:digest, one a line
+    packages = models.TextField(_("packages"), blank=True)  # one a line, sorted; their sha256 is in the manifest
+    archive_sha256 = models.CharField(_("digest of the archive"), max_length=64)
+    size_bytes = models.BigIntegerField(_("size in bytes"))
+    storage_key = models.CharField(_("place in our storage"), max_length=600)
+    built_at = models.DateTimeField(_("built at"))
+
+    class Meta:
+        ordering = ["-built_at"]
+        verbose_name = _("environment image")
+        verbose_name_plural = _("environment images")
+        constraints = [
+            models.UniqueConstraint(fields=["code_tree", "path"], name="image_once_per_definition"),
+            models.CheckConstraint(name="image_id_is_hex", condition=Q(image_id__regex=r"^[0-9a-f]{64}$")),
+            models.CheckConstraint(name="image_archive_is_hex", condition=Q(archive_sha256__regex=r"^[0-9a-f]{64}$")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.image_id[:12]}"
+
+
 class Build(models.Model):
     """One execution of a Manifest for a Release.
 

@@ -68,6 +68,9 @@ class Release(models.Model):
     includes_sources = models.BooleanField(
         _("includes its sources"), default=True
     )  # policy: sources travel as Assets
+    includes_environment = models.BooleanField(
+        _("includes its environment"), default=True
+    )  # policy: the image of a container travels as an Asset
     created_at = models.DateTimeField(_("created at"))
     objects = ReleaseQuerySet.as_manager()
 
