@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
 from mirrors import probe, recheck, repair, replicate, tell
-from releases import bundle, catalogue, commit, compare, confirm, execute, inspect, lock, reserve, seal
+from releases import bundle, catalogue, commit, compare, confirm, execute, explain, inspect, lock, reserve, seal
 from releases.jobs.registry import Pipeline, Stage
 from swarm import decide, describe, forget, letters
 
@@ -18,6 +18,7 @@ BUILD = Pipeline(
         Stage("build", _("Build twice"), execute.expand_builds, ("releases.execute.run_build",)),
         Stage("inspect", _("Inspect"), inspect.expand_inspect, ("releases.inspect.inspect_release",)),
         Stage("compare", _("Compare"), compare.expand_compare, ("releases.compare.compare_builds",)),
+        Stage("explain", _("Explain"), explain.expand_explain, ("releases.explain.explain_difference",)),
     ),
     on_cancelled=compare.cancelled,
 )

@@ -10,7 +10,7 @@ from releases.errors import BuildFailedError
 from releases.items import NAME, Tile, read_tiles, write_tiles
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
-from releases.models import Build, Release, Transition
+from releases.models import Build, Difference, Release, Transition
 from releases.states import Move
 
 BLOCK_BYTES = 1 << 20
@@ -23,13 +23,17 @@ def expand_compare(release_id: int) -> Sequence[StepSpec]:
 def compare_builds(step: StepContext, release_id: int) -> None:
     """Move the release to built with the tile items that its outputs declare, or back to draft with the finding."""
     first, second = round_of(release_id)
-    finding = first.finding or second.finding or difference(first, second)
+    failed = first.finding or second.finding
+    differences = [] if failed else differing(first, second)
+    finding = failed or difference(first, differences)
     tiles, wrong = ([], "") if finding else declared_tiles(first)
     now = timezone.now()
     with step.finish():
-        if not first.finding and not second.finding:
+        if not failed:
             verdict = Build.Verdict.DIFFERENT if finding else Build.Verdict.IDENTICAL
             Build.objects.filter(pk=second.pk).update(verdict=verdict, finding=finding or wrong)
+        second.differences.all().delete()
+        Difference.objects.bulk_create(differences)
         to = "draft" if finding or wrong else "built"
         reason = (finding or wrong)[:2000]
         if Release.objects.move(release_id, Move("building", to, None, now, Transition.Channel.ENGINE, reason)):
@@ -46,18 +50,28 @@ def declared_tiles(build: Build) -> tuple[list[Tile], str]:
         return [], str(error)
 
 
-def difference(first: Build, second: Build) -> str:
-    """Name the files of which two builds gave different bytes, and where the first differs; empty if none."""
+def differing(first: Build, second: Build) -> list[Difference]:
+    """Give the files of which two builds gave different bytes, by path, with the first byte that differs."""
     ours = dict(first.outputs.values_list("path", "sha256"))
     theirs = dict(second.outputs.values_list("path", "sha256"))
-    differing = sorted(path for path in ours if ours[path] != theirs.get(path))
-    if not differing:
+    return [
+        Difference(
+            build=second, path=path, offset=first_difference(output_path(first, path), output_path(second, path))
+        )
+        for path in sorted(ours)
+        if ours[path] != theirs.get(path)
+    ]
+
+
+def difference(first: Build, differences: Sequence[Difference]) -> str:
+    """Name the files that differ in a sentence; empty if none does."""
+    if not differences:
         return ""
-    path = differing[0]
-    offset = first_difference(output_path(first, path), output_path(second, path))
+    names = ", ".join(one.path for one in differences[:5])
     return (
-        f"Built twice, {len(differing)} of {len(ours)} files differ: {', '.join(differing[:5])}; "
-        f"{path} from byte {offset} on. Look for times, random numbers or an order that nothing fixes."
+        f"Built twice, {len(differences)} of {first.outputs.count()} files differ: {names}; "
+        f"{differences[0].path} from byte {differences[0].offset} on. "
+        "Look for times, random numbers or an order that nothing fixes."
     )
 
 

@@ -45,7 +45,7 @@ PURE = {
         "stac_schemas",
         "geoparquet",
     },
-    "releases": {"manifest", "definition", "states", "containerfile", "drift"},
+    "releases": {"manifest", "definition", "states", "containerfile", "drift", "drift_files"},
     "mirrors": {"selection"},
     "swarm": {"torrent", "bencode", "nodes"},
 }

@@ -1,4 +1,12 @@
-from releases.models.build import Build, BuildOutput, EnvironmentImage, Finding, Manifest
+from releases.models.build import (
+    Build,
+    BuildOutput,
+    Difference,
+    EnvironmentImage,
+    Finding,
+    KnownCause,
+    Manifest,
+)
 from releases.models.decision import Decision, DecisionQuerySet
 from releases.models.jobs import Effect, Job, Step, StepEvent
 from releases.models.release import (
@@ -19,10 +27,12 @@ __all__ = [
     "Decision",
     "DecisionQuerySet",
     "DeclaredOutput",
+    "Difference",
     "Effect",
     "EnvironmentImage",
     "Finding",
     "Job",
+    "KnownCause",
     "Manifest",
     "MetadataRevision",
     "Recipe",

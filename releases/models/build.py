@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from catalog.say import say
+from releases.drift import worded
 from releases.models.release import Release
 
 
@@ -127,6 +129,47 @@ class BuildOutput(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class Difference(models.Model):
+    """One file that the two builds of a round did not give alike, and what is known of why.
+
+    `report` is diffoscope's, cut at its end; `without_report` says why there is none.
+    """
+
+    build = models.ForeignKey(Build, models.CASCADE, related_name="differences", verbose_name=_("build"))
+    path = models.CharField(_("path"), max_length=255)
+    offset = models.BigIntegerField(_("first byte that differs"))
+    is_same_content = models.BooleanField(_("has the same content"), default=False)
+    report = models.TextField(_("report"), blank=True)
+    without_report = models.CharField(_("why there is no report"), max_length=400, blank=True)
+    explained_at = models.DateTimeField(_("explained at"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["build", "path"]
+        constraints = [models.UniqueConstraint(fields=["build", "path"], name="difference_once")]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class KnownCause(models.Model):
+    """One known cause of a difference; releases/drift.py has its sentence with the switch that fixes it."""
+
+    difference = models.ForeignKey(Difference, models.CASCADE, related_name="causes")
+    cause = models.CharField(max_length=40)
+    found = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        ordering = ["difference", "pk"]
+
+    def __str__(self) -> str:
+        return self.cause
+
+    @property
+    def remedy(self) -> str:
+        """Say the cause and the switch that fixes it, in the language of the moment."""
+        return say(worded(self.cause))
 
 
 class Finding(models.Model):
