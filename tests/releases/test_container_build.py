@@ -174,7 +174,7 @@ def test_without_the_image_a_stranger_makes_it_anew_and_is_told_so(bench: Path, 
     assert done.returncode == 0, done.stderr
 
 
-def rebuilt(bench: Path, bundle: Asset, *words: object) -> "subprocess.CompletedProcess[str]":
+def rebuilt(bench: Path, bundle: Asset, *words: object, seconds: float = 100) -> "subprocess.CompletedProcess[str]":
     """Unpack a bundle and rebuild from it as a stranger does, without our code and our environment."""
     folder = bench / "stranger"
     with tarfile.open(own_storage().path(bundle.storage_key)) as tar:
@@ -189,6 +189,6 @@ def rebuilt(bench: Path, bundle: Asset, *words: object) -> "subprocess.Completed
         env={"PATH": os.environ["PATH"], "HOME": str(bench), "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=seconds,
         check=False,
     )
