@@ -19,8 +19,6 @@ from releases.models import Build, Job, Release
 from releases.people import require_permission
 from releases.states import Move
 
-ROUNDS = (1, 2)
-
 
 def request_build(release: Release, *, by: Any, channel: str, now: datetime) -> Job:
     """Start the durable job that makes the environment, locks the manifest and builds twice.
@@ -98,9 +96,10 @@ def round_in(key: str) -> int:
 
 
 def round_of(release_id: int) -> list[Build]:
-    """Give the two builds of the newest round, build 1 first."""
+    """Give the builds of the newest round, build 1 first: two, or one where no second is promised."""
     builds = Build.objects.filter(release_id=release_id, purpose=Build.Purpose.REVIEW).select_related("manifest")
-    return sorted(builds.order_by("-round")[: len(ROUNDS)], key=lambda build: build.number)
+    newest = builds.aggregate(Max("round"))["round__max"] or 0
+    return list(builds.filter(round=newest).order_by("number"))
 
 
 def folder_of(build: Build) -> Path:

@@ -1,4 +1,4 @@
-"""Compare the two builds of a round: equal bytes make a release built, anything else returns it to draft."""
+"""Compare the builds of a round: as alike as promised makes a release built, anything else returns it to draft."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from releases.build import output_path, round_of
+from releases.content import has_same_content
 from releases.errors import BuildFailedError
 from releases.items import NAME, Tile, read_tiles, write_tiles
 from releases.jobs.context import StepContext
@@ -22,22 +23,29 @@ def expand_compare(release_id: int) -> Sequence[StepSpec]:
 
 def compare_builds(step: StepContext, release_id: int) -> None:
     """Move the release to built with the tile items that its outputs declare, or back to draft with the finding."""
-    first, second = round_of(release_id)
-    failed = first.finding or second.finding
-    differences = [] if failed else differing(first, second)
-    finding = failed or difference(first, differences)
-    tiles, wrong = ([], "") if finding else declared_tiles(first)
+    builds = round_of(release_id)
+    release = Release.objects.get(pk=release_id)
+    failed = next((one.finding for one in builds if one.finding), "")
+    differences = [] if failed else differing(builds)
+    finding = failed or difference(release, builds[0], differences)
+    tiles, wrong = ([], "") if finding else declared_tiles(builds[0])
     now = timezone.now()
     with step.finish():
-        if not failed:
-            verdict = Build.Verdict.DIFFERENT if finding else Build.Verdict.IDENTICAL
-            Build.objects.filter(pk=second.pk).update(verdict=verdict, finding=finding or wrong)
-        second.differences.all().delete()
+        if not failed and len(builds) > 1:
+            verdict = verdict_of(differences, finding)
+            Build.objects.filter(pk=builds[-1].pk).update(verdict=verdict, finding=finding or wrong)
+        Difference.objects.filter(build=builds[-1]).delete()
         Difference.objects.bulk_create(differences)
         to = "draft" if finding or wrong else "built"
         reason = (finding or wrong)[:2000]
         if Release.objects.move(release_id, Move("building", to, None, now, Transition.Channel.ENGINE, reason)):
             write_tiles(Release.objects.get(pk=release_id).version, tiles)
+
+
+def verdict_of(differences: Sequence[Difference], finding: str) -> Build.Verdict:
+    if finding:
+        return Build.Verdict.DIFFERENT
+    return Build.Verdict.SAME_CONTENT if differences else Build.Verdict.IDENTICAL
 
 
 def declared_tiles(build: Build) -> tuple[list[Tile], str]:
@@ -50,21 +58,29 @@ def declared_tiles(build: Build) -> tuple[list[Tile], str]:
         return [], str(error)
 
 
-def differing(first: Build, second: Build) -> list[Difference]:
-    """Give the files of which two builds gave different bytes, by path, with the first byte that differs."""
+def differing(builds: Sequence[Build]) -> list[Difference]:
+    """Give the files of which two builds gave different bytes, by path; none where there is only one build."""
+    first, second = builds[0], builds[-1]
     ours = dict(first.outputs.values_list("path", "sha256"))
     theirs = dict(second.outputs.values_list("path", "sha256"))
-    return [
-        Difference(
-            build=second, path=path, offset=first_difference(output_path(first, path), output_path(second, path))
-        )
-        for path in sorted(ours)
-        if ours[path] != theirs.get(path)
-    ]
+    return [between(first, second, path) for path in sorted(ours) if ours[path] != theirs.get(path)]
 
 
-def difference(first: Build, differences: Sequence[Difference]) -> str:
-    """Name the files that differ in a sentence; empty if none does."""
+def between(first: Build, second: Build, path: str) -> Difference:
+    """Say of one file where its two forms differ first, and whether they say the same all the same."""
+    left, right = output_path(first, path), output_path(second, path)
+    return Difference(
+        build=second,
+        path=path,
+        offset=first_difference(left, right),
+        is_same_content=has_same_content(left, right),
+    )
+
+
+def difference(release: Release, first: Build, differences: Sequence[Difference]) -> str:
+    """Name the files that differ more than the release allows, in a sentence; empty if none does."""
+    is_content_enough = release.reproducibility == Release.Reproducibility.SAME_CONTENT
+    differences = [one for one in differences if not (is_content_enough and one.is_same_content)]
     if not differences:
         return ""
     names = ", ".join(one.path for one in differences[:5])

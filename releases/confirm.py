@@ -14,9 +14,10 @@ from catalog.storage.connect import own_storage
 from releases import images
 from releases.build import folder_of
 from releases.bundle import NAME
+from releases.content import has_same_content
 from releases.environments import PYTHON
 from releases.errors import PublicationError
-from releases.execute import log_tail, name_of
+from releases.execute import judge_files, log_tail, name_of
 from releases.executors.base import Execution, Limits, Task, Tick
 from releases.executors.engine import environment as engine_environment
 from releases.executors.local import LocalExecutor, local_executor
@@ -61,7 +62,10 @@ def confirm_build(step: StepContext, release_id: int) -> None:
     execution = rebuild(folder, release, environment, tick=partial(step.progress, done_units=1))
     step.progress(done_units=2)
     write_verdict(build, execution, environment)
-    if build.verdict != Build.Verdict.IDENTICAL:
+    if build.verdict == Build.Verdict.DIFFERENT and is_content_enough(folder, release):
+        build.verdict = Build.Verdict.SAME_CONTENT
+        build.save(update_fields=["verdict"])
+    if build.verdict not in {Build.Verdict.IDENTICAL, Build.Verdict.SAME_CONTENT}:
         raise PublicationError(
             f"{release}: rebuilt from its source bundle, it is {build.get_verdict_display().lower()}. "
             "The log of that build names the files; stop this publication and correct the recipe."
@@ -79,6 +83,17 @@ def lay_out(folder: Path, release: Release) -> None:
         tar.extractall(folder / "bundle", filter="data")
     for source in release.sources.all():
         shutil.copyfile(storage.path(source.storage_key), folder / "sources" / source.name)
+
+
+def is_content_enough(folder: Path, release: Release) -> bool:
+    """Tell whether a rebuild gave the promised files, each with the content that was sealed, and that is promised."""
+    if release.reproducibility != Release.Reproducibility.SAME_CONTENT:
+        return False
+    declared, storage = set(release.outputs.values_list("path", flat=True)), own_storage()
+    sealed = release.version.items.get(tile="").assets.filter(path__in=declared)
+    return not judge_files(folder / "out", declared) and all(
+        has_same_content(storage.path(one.storage_key), folder / "out" / one.path) for one in sealed
+    )
 
 
 def rebuild(folder: Path, release: Release, environment: Ready, *, tick: Tick) -> Execution:

@@ -253,6 +253,9 @@ def release_columns(definition: Definition) -> dict[str, Any]:
         "unconfirmed_reason_fr": definition.policy.unconfirmed_reason.fr,
         "includes_sources": definition.policy.includes_sources,
         "includes_environment": definition.policy.includes_environment,
+        "reproducibility": definition.policy.reproducibility,
+        "reproducibility_reason_en": definition.policy.reproducibility_reason.en,
+        "reproducibility_reason_fr": definition.policy.reproducibility_reason.fr,
     }
 
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from releases import containerfile, environments, images, manifest, repositories
-from releases.build import ROUNDS, round_in
+from releases.build import round_in
 from releases.executors.base import Tick, nothing
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
@@ -24,7 +24,7 @@ def expand_environment(release_id: int) -> Sequence[StepSpec]:
 
 
 def prepare_environment(step: StepContext, release_id: int) -> None:
-    """Make the environment, lock the manifest with its digest, and write the two Build rows of the round.
+    """Make the environment, lock the manifest with its digest, and write the Build rows of the round.
 
     The only step of a build that may reach a package index or a registry. Safe to run twice.
     """
@@ -51,7 +51,7 @@ def write_round(release: Release, body: str, number: int) -> None:
             number=one,
             started_at=now,
         )
-        for one in ROUNDS
+        for one in ((1,) if release.reproducibility == Release.Reproducibility.NOT_REBUILDABLE else (1, 2))
     )
 
 

@@ -78,6 +78,7 @@ class Build(models.Model):
     class Verdict(models.TextChoices):
         FIRST = "first", _("First")
         IDENTICAL = "identical", _("Identical")
+        SAME_CONTENT = "content", _("Same content")
         DIFFERENT = "different", _("Different")
         FAILED = "failed", _("Failed")
 
