@@ -228,7 +228,7 @@ def commands(text: str) -> Iterator[list[str]]:
         except ValueError:
             words = []
         is_shell = len(words) == 3 and words[1].startswith("-") and "c" in words[1]  # noqa: PLR2004  sh -c "…"
-        yield from commands(words[2]) if is_shell else [words]
+        yield from commands(words[2]) if is_shell else filter(None, [words])
         return
     for piece in pieces(plain):
         words = [word for word in piece if word not in WRAPPERS and not re.match(r"[A-Za-z_]\w*=", word)]

@@ -144,7 +144,7 @@ def inside(environment: LockedEnvironment | LockedImage) -> Iterable[dict[str, A
         return
     for base in environment.bases:
         yield {
-            "name": f"{BASE}{base.name}",
+            "name": f"{BASE}{base.name}@sha256:{base.sha256}",
             "uri": f"docker://{base.name}@sha256:{base.sha256}",
             "digest": {"sha256": base.sha256},
         }
@@ -255,7 +255,10 @@ def environment(
         path=path,
         sha256=sha256,
         platform=internal["platform"],
-        bases=tuple(LockedBase(name.removeprefix(BASE), one["digest"]["sha256"]) for name, one in named),
+        bases=tuple(
+            LockedBase(name.removeprefix(BASE).rpartition("@sha256:")[0], one["digest"]["sha256"])
+            for name, one in named
+        ),
         packages_sha256=by_name[PACKAGES]["digest"]["sha256"],
     )
 

@@ -81,7 +81,7 @@ def test_a_recipe_in_a_container_is_built_twice_and_its_manifest_names_the_image
     base, digest = base_image().split("@sha256:")
     assert document["buildType"].endswith("/container/v1")
     assert named["environment"] == {"sha256": image.image_id} == {"sha256": one.environment_sha256}
-    assert named[f"environment-base/{base}"] == {"sha256": digest}
+    assert named[f"environment-base/{base}@sha256:{digest}"] == {"sha256": digest}
     assert "environment-packages" in named
     assert image.bases == f"{base}@sha256:{digest}\n"
     assert own_storage().size(image.storage_key) == image.size_bytes
