@@ -17,7 +17,7 @@ from catalog.templatetags.parts import state
 from releases import admin_decisions as decisions
 from releases import admin_pages as pages
 from releases.jobs import steering
-from releases.models import Build, Decision, Job, Manifest, Release, SourceFile, Step
+from releases.models import Build, Decision, EnvironmentImage, Job, Manifest, Release, SourceFile, Step
 
 
 @admin.register(Release)
@@ -98,6 +98,13 @@ class BuildAdmin(ReadOnlyAdmin):
 class ManifestAdmin(ReadOnlyAdmin):
     list_display = ["sha256", "locked_at"]
     search_fields = ["sha256"]
+
+
+@admin.register(EnvironmentImage)
+class EnvironmentImageAdmin(ReadOnlyAdmin):
+    list_display = ["path", "image_id", "platform", "engine", "size_bytes", "built_at"]
+    search_fields = ["image_id", "code_tree", "packages", "bases"]
+    date_hierarchy = "built_at"
 
 
 @admin.register(SourceFile)

@@ -148,6 +148,8 @@ class Difference(models.Model):
 
     class Meta:
         ordering = ["build", "path"]
+        verbose_name = _("difference between builds")
+        verbose_name_plural = _("differences between builds")
         constraints = [models.UniqueConstraint(fields=["build", "path"], name="difference_once")]
 
     def __str__(self) -> str:
