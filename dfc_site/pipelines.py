@@ -7,7 +7,20 @@ from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
 from mirrors import bundle, probe, recheck, repair, replicate, tell
-from releases import build, catalogue, commit, compare, confirm, inspect, reserve, seal, sign, tidy
+from releases import (
+    catalogue,
+    commit,
+    compare,
+    confirm,
+    execute,
+    explain,
+    inspect,
+    lock,
+    reserve,
+    seal,
+    sign,
+    tidy,
+)
 from releases.ingest import bring_in, derive, ledger, repository
 from releases.ingest import probe as ingest_probe
 from releases.ingest import run as ingest_run
@@ -17,17 +30,19 @@ from swarm import decide, describe, forget, letters
 BUILD = Pipeline(
     name="build",
     stages=(
-        Stage("environment", _("Environment"), build.expand_environment, ("releases.build.prepare_environment",)),
-        Stage("build", _("Build twice"), build.expand_builds, ("releases.build.run_build",)),
+        Stage("environment", _("Environment"), lock.expand_environment, ("releases.lock.prepare_environment",)),
+        Stage("build", _("Build twice"), execute.expand_builds, ("releases.execute.run_build",)),
         Stage("inspect", _("Inspect"), inspect.expand_inspect, ("releases.inspect.inspect_release",)),
         Stage("compare", _("Compare"), compare.expand_compare, ("releases.compare.compare_builds",)),
+        Stage("explain", _("Explain"), explain.expand_explain, ("releases.explain.explain_difference",)),
     ),
     on_cancelled=compare.cancelled,
 )
+SEALING = ("releases.seal.seal_output", "releases.seal.seal_source", "releases.seal.seal_environment")
 PUBLISH = Pipeline(
     name="publish",
     stages=(
-        Stage("seal", _("Seal"), seal.expand_seal, ("releases.seal.seal_output", "releases.seal.seal_source")),
+        Stage("seal", _("Seal"), seal.expand_seal, SEALING),
         Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("releases.reserve.reserve_doi",)),
         Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("mirrors.bundle.make_bundle",)),
         Stage("confirm", _("Confirm"), confirm.expand_confirm, ("releases.confirm.confirm_build",)),

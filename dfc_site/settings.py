@@ -23,6 +23,27 @@ ROOT = Path(__file__).resolve().parent.parent
 LISTEN = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:]+)\]):(?P<port>[0-9]{1,5})")
 SENDER = re.compile(r"[^@<>\s]+@[^@<>\s]+|[^@<>\r\n]+ <[^@<>\s]+@[^@<>\s]+>")
 LAST_PORT = 65_535
+# What an administrator may add to each run of a container: limits and the ways of this machine, no freedom.
+FLAGS_OF_CONTAINERS = (
+    *(
+        "--ulimit=",
+        "--cpu-shares=",
+        "--cpuset-cpus=",
+        "--cgroups=",
+        "--cgroup-parent=",
+        "--cgroupns=",
+        "--oom-score-adj=",
+    ),
+    *(
+        "--memory=",
+        "--memory-swap=",
+        "--cpus=",
+        "--pids-limit=",
+        "--shm-size=",
+        "--device-read-bps=",
+        "--blkio-weight=",
+    ),
+)
 env = environ.Env()
 
 
@@ -37,6 +58,24 @@ def read_int(name: str, default: int, *, at_least: int) -> int:
     if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) < at_least:
         raise refuse(name, f"{text!r} is not a whole number of at least {at_least}", f"Set it to {default}.")
     return int(text)
+
+
+def read_word(name: str, pattern: str, example: str) -> str:
+    """Read one word of a certain form; empty where it is not set."""
+    text: str = env.str(name, "")
+    if not re.fullmatch(pattern, text):
+        raise refuse(name, f"{text!r} is not of the form that it has", f"Write it like {example}, or leave it out.")
+    return text
+
+
+def read_flags(name: str) -> list[str]:
+    """Read flags, as `--name=value` each, that limit a container further; any that would set it free is refused."""
+    flags: list[str] = env.str(name, "").split()
+    for flag in flags:
+        if not flag.startswith(FLAGS_OF_CONTAINERS):
+            example = "Write them like --ulimit=nofile=1024:1024 --cpu-shares=512."
+            raise refuse(name, f"{flag!r} is none of {', '.join(FLAGS_OF_CONTAINERS)}", example)
+    return flags
 
 
 def read_seconds(name: str, default: float) -> float:
@@ -242,6 +281,14 @@ DFC_WORKERS = read_int("DFC_WORKERS", 2, at_least=1)
 # What one execution of a recipe may use at most.
 DFC_BUILD_WALL_S = read_seconds("DFC_BUILD_WALL_S", 3600)
 DFC_BUILD_MEMORY_MIB = read_int("DFC_BUILD_MEMORY_MIB", 4096, at_least=64)
+# The same of a container: what it writes, all together, and the processors it has.
+DFC_BUILD_DISK_MIB = read_int("DFC_BUILD_DISK_MIB", 61_440, at_least=1)
+DFC_BUILD_PROCESSORS = read_int("DFC_BUILD_PROCESSORS", 2, at_least=1)
+
+# Containers: the engine (podman, docker or a path), its runtime, and flags added to each run; empty is what works.
+DFC_CONTAINER_ENGINE = read_word("DFC_CONTAINER_ENGINE", r"|podman|docker|/\S+/(podman|docker)", "podman")
+DFC_CONTAINER_RUNTIME = read_word("DFC_CONTAINER_RUNTIME", r"|[A-Za-z0-9._/-]+", "runc")
+DFC_CONTAINER_FLAGS = read_flags("DFC_CONTAINER_FLAGS")
 
 # Upstream files: how many one server is asked for at once; how often a file is tried, and the first pause (seconds);
 # the longest pause that a server may ask for; how long it may say nothing, and how long one try may take; what one

@@ -12,6 +12,8 @@ from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
 
+BUILT_FROM = (Asset.Role.SOURCE, Asset.Role.ENVIRONMENT)
+
 
 def expand_bundle(release_id: int) -> Sequence[StepSpec]:
     return [StepSpec("mirrors.bundle.make_bundle", release_id, NAME)]
@@ -24,14 +26,15 @@ def make_bundle(step: StepContext, release_id: int) -> None:
 
 
 def places_of(version: Version) -> Places:
-    """Give the addresses of each sealed source by its path: the mirrors of others first, our own storage last.
+    """Give the addresses of each sealed source, and of the image of a container, by its path.
 
-    A best-effort mirror that cannot be asked now is left out; a required one fails with its own error.
+    The mirrors of others stand first, our own storage last. A best-effort mirror that
+    cannot be asked now is left out; a required one fails with its own error.
     """
     kept = mirrors_of(version)
     in_order = sorted(kept, key=lambda mirror: (mirror.is_own, not kept[mirror], mirror.pk))
     found = [addresses(version, mirror, is_required=kept[mirror]) for mirror in in_order]
-    sealed = Asset.objects.filter(item__version=version, role=Asset.Role.SOURCE).order_by("path")
+    sealed = Asset.objects.filter(item__version=version, role__in=BUILT_FROM).order_by("path")
     return {path: [address(path) for address in found if address] for path in sealed.values_list("path", flat=True)}
 
 

@@ -28,6 +28,7 @@ from releases.models import (
     AttestedDifference,
     Build,
     Decision,
+    EnvironmentImage,
     Ingest,
     Job,
     Manifest,
@@ -307,6 +308,13 @@ class AttestationAdmin(ReadOnlyAdmin):
 class SigningKeyAdmin(ReadOnlyAdmin):
     list_display = ["keyid", "first_used_at"]
     search_fields = ["keyid"]
+
+
+@admin.register(EnvironmentImage)
+class EnvironmentImageAdmin(ReadOnlyAdmin):
+    list_display = ["path", "image_id", "platform", "engine", "size_bytes", "built_at"]
+    search_fields = ["image_id", "code_tree", "packages", "bases"]
+    date_hierarchy = "built_at"
 
 
 @admin.register(SourceFile)

@@ -165,7 +165,7 @@ def uploads(form: DefinitionForm, folder: Path) -> dict[str, Path]:
 def release_page(request: HttpRequest, pk: int) -> HttpResponse:
     require_view(request)
     release = find(pk)
-    builds = release.builds.select_related("manifest").prefetch_related("outputs")
+    builds = release.builds.select_related("manifest").prefetch_related("outputs", "differences__causes")
     newest = builds.order_by("-round").values_list("round", flat=True).first()
     shown = list(builds.filter(round=newest).order_by("-purpose", "number")) if newest else []
     context = context_of(

@@ -18,11 +18,13 @@ from django.utils import timezone
 from catalog.models import Asset
 from catalog.storage.connect import own_storage
 from releases import manifest, repositories
+from releases.containerfile import is_containerfile
 from releases.definition import read_definition
 from releases.jobs.context import StepContext
+from releases.lock import image_of
 from releases.models import Build, Release
 from releases.review import metadata, reviewed_build
-from releases.seal import seal_file, source_path, version_item
+from releases.seal import IMAGE_PATH, seal_file, source_path, version_item
 
 NAME = "source-bundle.tar.gz"
 FILES = Path(__file__).with_name("bundle_files")
@@ -68,7 +70,7 @@ def lay_out(release: Release, folder: Path, *, places: Places) -> None:
     repositories.archive(recipe.repository, recipe.commit, folder / "code")
     (folder / "environment").mkdir()
     texts = {
-        "environment/requirements.lock": repositories.read_text(recipe.repository, recipe.commit, recipe.environment),
+        **environment_texts(release, places),
         "manifest.json": build.manifest.body,
         "parameters.json": recipe.parameters,
         "sources.json": shown(sources(release, places)),
@@ -80,6 +82,28 @@ def lay_out(release: Release, folder: Path, *, places: Places) -> None:
     for name, mode in OWN_FILES.items():
         shutil.copyfile(FILES / name, folder / name)
         (folder / name).chmod(mode)
+
+
+def environment_texts(release: Release, places: Places) -> dict[str, str]:
+    """Give the definition of the environment, and of a container where its image can be had."""
+    recipe = release.recipe
+    text = repositories.read_text(recipe.repository, recipe.commit, recipe.environment)
+    if not is_containerfile(recipe.environment):
+        return {"environment/requirements.lock": text}
+    image = image_of(recipe)
+    described = {
+        "name": image.path,
+        "image": image.image_id,
+        "platform": image.platform,
+        "sha256": image.archive_sha256,
+        "size_bytes": image.size_bytes,
+        "places": list(places.get(IMAGE_PATH, ())),
+    }
+    return {
+        "environment/Containerfile": text,
+        "environment/packages.txt": image.packages,
+        "environment.json": shown(described),
+    }
 
 
 def write_bundle(target: Path, folder: Path, *, epoch: int) -> None:
@@ -150,7 +174,7 @@ def description(release: Release) -> dict[str, Any]:
         "dataset": version.dataset.identifier,
         "version": version.number,
         "doi": version.doi,
-        "build_type": manifest.BUILD_TYPE,
+        "build_type": manifest.build_type(manifest.read(reviewed_build(release).manifest.body)),
         "attestations": f"{settings.DFC_SITE_URL}/api/v1/attestations/",
         "en": metadata(definition, "en"),
         "fr": metadata(definition, "fr"),

@@ -1,4 +1,4 @@
-"""Compare the two builds of a round: equal bytes make a release built, anything else returns it to draft."""
+"""Compare the builds of a round: as alike as promised makes a release built, anything else returns it to draft."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 from django.utils import timezone
 
 from releases.build import output_path, round_of
+from releases.content import has_same_content
 from releases.errors import BuildFailedError
 from releases.items import NAME, Tile, read_tiles, write_tiles
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
-from releases.models import Build, Release, Transition
+from releases.models import Build, Difference, Release, Transition
 from releases.states import Move
 
 BLOCK_BYTES = 1 << 20
@@ -22,18 +23,29 @@ def expand_compare(release_id: int) -> Sequence[StepSpec]:
 
 def compare_builds(step: StepContext, release_id: int) -> None:
     """Move the release to built with the tile items that its outputs declare, or back to draft with the finding."""
-    first, second = round_of(release_id)
-    finding = first.finding or second.finding or difference(first, second)
-    tiles, wrong = ([], "") if finding else declared_tiles(first)
+    builds = round_of(release_id)
+    release = Release.objects.get(pk=release_id)
+    failed = next((one.finding for one in builds if one.finding), "")
+    differences = [] if failed else differing(builds)
+    finding = failed or difference(release, builds[0], differences)
+    tiles, wrong = ([], "") if finding else declared_tiles(builds[0])
     now = timezone.now()
     with step.finish():
-        if not first.finding and not second.finding:
-            verdict = Build.Verdict.DIFFERENT if finding else Build.Verdict.IDENTICAL
-            Build.objects.filter(pk=second.pk).update(verdict=verdict, finding=finding or wrong)
+        if not failed and len(builds) > 1:
+            verdict = verdict_of(differences, finding)
+            Build.objects.filter(pk=builds[-1].pk).update(verdict=verdict, finding=finding or wrong)
+        Difference.objects.filter(build=builds[-1]).delete()
+        Difference.objects.bulk_create(differences)
         to = "draft" if finding or wrong else "built"
         reason = (finding or wrong)[:2000]
         if Release.objects.move(release_id, Move("building", to, None, now, Transition.Channel.ENGINE, reason)):
             write_tiles(Release.objects.get(pk=release_id).version, tiles)
+
+
+def verdict_of(differences: Sequence[Difference], finding: str) -> Build.Verdict:
+    if finding:
+        return Build.Verdict.DIFFERENT
+    return Build.Verdict.SAME_CONTENT if differences else Build.Verdict.IDENTICAL
 
 
 def declared_tiles(build: Build) -> tuple[list[Tile], str]:
@@ -46,18 +58,36 @@ def declared_tiles(build: Build) -> tuple[list[Tile], str]:
         return [], str(error)
 
 
-def difference(first: Build, second: Build) -> str:
-    """Name the files of which two builds gave different bytes, and where the first differs; empty if none."""
+def differing(builds: Sequence[Build]) -> list[Difference]:
+    """Give the files of which two builds gave different bytes, by path; none where there is only one build."""
+    first, second = builds[0], builds[-1]
     ours = dict(first.outputs.values_list("path", "sha256"))
     theirs = dict(second.outputs.values_list("path", "sha256"))
-    differing = sorted(path for path in ours if ours[path] != theirs.get(path))
-    if not differing:
+    return [between(first, second, path) for path in sorted(ours) if ours[path] != theirs.get(path)]
+
+
+def between(first: Build, second: Build, path: str) -> Difference:
+    """Say of one file where its two forms differ first, and whether they say the same all the same."""
+    left, right = output_path(first, path), output_path(second, path)
+    return Difference(
+        build=second,
+        path=path,
+        offset=first_difference(left, right),
+        is_same_content=has_same_content(left, right),
+    )
+
+
+def difference(release: Release, first: Build, differences: Sequence[Difference]) -> str:
+    """Name the files that differ more than the release allows, in a sentence; empty if none does."""
+    is_content_enough = release.reproducibility == Release.Reproducibility.SAME_CONTENT
+    differences = [one for one in differences if not (is_content_enough and one.is_same_content)]
+    if not differences:
         return ""
-    path = differing[0]
-    offset = first_difference(output_path(first, path), output_path(second, path))
+    names = ", ".join(one.path for one in differences[:5])
     return (
-        f"Built twice, {len(differing)} of {len(ours)} files differ: {', '.join(differing[:5])}; "
-        f"{path} from byte {offset} on. Look for times, random numbers or an order that nothing fixes."
+        f"Built twice, {len(differences)} of {first.outputs.count()} files differ: {names}; "
+        f"{differences[0].path} from byte {differences[0].offset} on. "
+        "Look for times, random numbers or an order that nothing fixes."
     )
 
 

@@ -27,6 +27,7 @@ SCHEMA_FILE = Path(__file__).with_name("release-toml.schema.json")
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
 MAX_BYTES = 1_000_000
 LONGITUDE, LATITUDE = 180, 90
+IDENTICAL, NOT_REBUILDABLE = "bit-identical", "not-rebuildable"
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,11 @@ class OutputEntry:
 @dataclass(frozen=True)
 class PolicyEntry:
     includes_sources: bool
+    includes_environment: bool
     is_confirmed: bool
     unconfirmed_reason: Bilingual
+    reproducibility: str
+    reproducibility_reason: Bilingual
 
 
 @dataclass(frozen=True)
@@ -197,10 +201,22 @@ def meaning_findings(document: dict[str, Any]) -> Iterator[Sentence]:
     yield from repeated_providers(dataset["providers"])
     yield from box_findings(dataset["bbox"])
     yield from time_findings(dataset["time"])
-    policy = document.get("policy", {})
-    if policy.get("confirm") is False and "unconfirmed_reason" not in policy:
+    yield from policy_findings(document.get("policy", {}))
+
+
+def policy_findings(policy: dict[str, Any]) -> Iterator[Sentence]:
+    grade = policy.get("reproducibility", IDENTICAL)
+    if policy.get("confirm") is False and "unconfirmed_reason" not in policy and grade != NOT_REBUILDABLE:
         yield _(
             "policy.confirm: false without policy.unconfirmed_reason. Say why in both languages; the page shows it."
+        )
+    if policy.get("confirm") is True and grade == NOT_REBUILDABLE:
+        yield _("policy.confirm: true, but policy.reproducibility says that others cannot rebuild it. Leave one out.")
+    if grade != IDENTICAL and "reproducibility_reason" not in policy:
+        yield _(
+            "policy.reproducibility: %(grade)s without policy.reproducibility_reason. "
+            "Say why in both languages; the page shows it.",
+            grade=grade,
         )
 
 
@@ -294,11 +310,20 @@ def build(text: str, document: dict[str, Any]) -> Definition:
         ),
         sources=tuple(SourceEntry(**source) for source in document["sources"]),
         outputs=tuple(OutputEntry(**output) for output in document["outputs"]),
-        policy=PolicyEntry(
-            includes_sources=policy.get("include_sources", True),
-            is_confirmed=policy.get("confirm", True),
-            unconfirmed_reason=bilingual(policy.get("unconfirmed_reason")),
-        ),
+        policy=build_policy(policy),
+    )
+
+
+def build_policy(policy: dict[str, Any]) -> PolicyEntry:
+    """Read the policy; what others cannot rebuild is not confirmed either, for the same reason."""
+    grade, reason = policy.get("reproducibility", IDENTICAL), policy.get("reproducibility_reason")
+    return PolicyEntry(
+        includes_sources=policy.get("include_sources", True),
+        includes_environment=policy.get("include_environment", True),
+        is_confirmed=policy.get("confirm", grade != NOT_REBUILDABLE),
+        unconfirmed_reason=bilingual(policy.get("unconfirmed_reason", reason if grade == NOT_REBUILDABLE else None)),
+        reproducibility=grade,
+        reproducibility_reason=bilingual(reason),
     )
 
 

@@ -119,7 +119,8 @@ def check_recipe(definition: Definition) -> bytes:
     repositories.snapshot(recipe.repository, recipe.commit)
     repositories.check_tree(recipe.repository, recipe.commit)
     repositories.read_text(recipe.repository, recipe.commit, recipe.entry_point)
-    environments.check_lock(repositories.read_text(recipe.repository, recipe.commit, recipe.environment))
+    text = repositories.read_text(recipe.repository, recipe.commit, recipe.environment)
+    environments.check(recipe.environment, text)
     west, south, east, north = definition.dataset.bbox_wgs84
     if not definition.dataset.footprint:
         return bytes(shapely.to_wkb(shapely.box(west, south, east, north)))
@@ -251,6 +252,10 @@ def release_columns(definition: Definition) -> dict[str, Any]:
         "unconfirmed_reason_en": definition.policy.unconfirmed_reason.en,
         "unconfirmed_reason_fr": definition.policy.unconfirmed_reason.fr,
         "includes_sources": definition.policy.includes_sources,
+        "includes_environment": definition.policy.includes_environment,
+        "reproducibility": definition.policy.reproducibility,
+        "reproducibility_reason_en": definition.policy.reproducibility_reason.en,
+        "reproducibility_reason_fr": definition.policy.reproducibility_reason.fr,
     }
 
 

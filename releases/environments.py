@@ -1,5 +1,7 @@
 """The environment of a local build: a requirements lock with hashes and the minor version of Python.
 
+That of a container is in images.py.
+
 Packages are downloaded once into `<environments>/<sha256>/wheels`; the virtual environment is made from these
 wheels alone. Both appear whole, by a rename, under a lock that the kernel frees with its process: a kill leaves
 only an unfinished folder, which the next preparation removes, and of two processes one waits for the other.
@@ -20,7 +22,11 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
+from catalog.say import say
+from releases import containerfile
 from releases.errors import EnvironmentDefinitionError
+from releases.executors.base import Executor
+from releases.executors.local import local_executor
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PINNED = re.compile(
@@ -37,6 +43,31 @@ class Environment:
     python: Path
     sha256: str
     wheels: Path
+
+    def executor(self) -> Executor:
+        return local_executor()
+
+    def command(self, entry_point: str, *, inputs: Path, out: Path) -> tuple[str, ...]:
+        """Say how a recipe is called; docs/rebuild.md promises exactly this to its authors."""
+        return (str(self.python), entry_point, *arguments(str(inputs), str(out)))
+
+
+def arguments(inputs: str, out: str) -> tuple[str, ...]:
+    """Give what every recipe is told, whatever runs it."""
+    return ("--sources", f"{inputs}/sources", "--out", out, "--parameters", f"{inputs}/parameters.json")
+
+
+def check(path: str, text: str) -> None:
+    """Refuse an environment of either kind before anything is made of it; raises EnvironmentDefinitionError."""
+    if not containerfile.is_containerfile(path):
+        check_lock(text)
+        return
+    errors = [one for one in containerfile.lint(text) if one.severity == containerfile.ERROR]
+    if errors:
+        findings = " ".join(say(containerfile.worded(one.code, one.found, str(one.line))) for one in errors[:5])
+        raise EnvironmentDefinitionError(
+            _("Environment %(path)s: %(findings)s") % {"path": path, "findings": findings}, findings=errors
+        )
 
 
 def check_lock(text: str) -> list[str]:

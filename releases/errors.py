@@ -35,6 +35,10 @@ class EnvironmentDefinitionError(PersonMustActError):
     """The environment of a build is not locked, or cannot be made."""
 
 
+class ContainerEngineError(TryLaterError):
+    """No container engine of this machine does what it is asked for; another worker's may."""
+
+
 class BuildFailedError(PersonMustActError):
     """The recipe ran and did not give what it declares."""
 

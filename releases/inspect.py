@@ -9,7 +9,9 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog import naming
 from catalog.inspection import Defect, Severity, inspect
+from catalog.say import say
 from catalog.storage.connect import own_storage
+from releases import containerfile, repositories
 from releases.build import output_path, round_of
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
@@ -35,6 +37,8 @@ SENTENCES: Mapping[str, str | Promise] = {
 
 def sentence(finding: Finding) -> str:
     """Say a finding in the language of the moment."""
+    if finding.code not in SENTENCES:
+        return say(containerfile.worded(finding.code, finding.found, finding.instead))
     return str(SENTENCES[finding.code]) % {"found": finding.found, "instead": finding.instead}
 
 
@@ -44,8 +48,8 @@ def expand_inspect(release_id: int) -> Sequence[StepSpec]:
 
 def inspect_release(step: StepContext, release_id: int) -> None:
     """Write the findings of the newest build in the place of those of before. Safe to run twice."""
-    release = Release.objects.get(pk=release_id)
-    rows = [*source_findings(release), *output_findings(release)]
+    release = Release.objects.select_related("recipe").get(pk=release_id)
+    rows = [*source_findings(release), *output_findings(release), *environment_findings(release)]
     with step.finish():
         release.findings.all().delete()
         Finding.objects.bulk_create(rows)
@@ -69,6 +73,18 @@ def output_findings(release: Release) -> Iterator[Finding]:
     for output in first.outputs.order_by("path"):
         for defect in file_defects(output_path(first, output.path)):
             yield row(release, output.path, defect, is_source=False)
+
+
+def environment_findings(release: Release) -> Iterator[Finding]:
+    """Read the Containerfile, and the script that is called in its image; an environment of Python has none."""
+    recipe = release.recipe
+    if not containerfile.is_containerfile(recipe.environment):
+        return
+    place = (recipe.repository, recipe.commit)
+    scripts = {recipe.entry_point: repositories.read_text(*place, recipe.entry_point)}
+    for lapse in containerfile.lint(repositories.read_text(*place, recipe.environment), scripts):
+        defect = Defect(lapse.code, Severity(lapse.severity), lapse.found[:255], str(lapse.line))
+        yield row(release, recipe.environment, defect, is_source=False)
 
 
 def file_defects(path: Path) -> list[Defect]:

@@ -2,7 +2,7 @@
 
 The shape is the `buildDefinition` of SLSA provenance v1, so that standard tools read it. What may not change
 without another result is in it; times are not (SOURCE_DATE_EPOCH is the commit's own).
-docs/build-type.md explains every field of this build type.
+docs/build-type.md explains every field of the two build types: a Python process, and a container.
 """
 
 import hashlib
@@ -17,6 +17,9 @@ import rfc8785
 from catalog.errors import PersonMustActError
 
 BUILD_TYPE = "https://dataforcanada.org/build-types/python-process/v1"
+CONTAINER_BUILD_TYPE = "https://dataforcanada.org/build-types/container/v1"
+BUILD_TYPES = (BUILD_TYPE, CONTAINER_BUILD_TYPE)
+BASE, PACKAGES = "environment-base/", "environment-packages"
 FIXED_ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
 
 
@@ -50,6 +53,25 @@ class LockedEnvironment:
 
 
 @dataclass(frozen=True)
+class LockedBase:
+    """An image that ours is built upon: its name without digest, and the digest of its manifest."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LockedImage:
+    """A container's image: `sha256` is its id, that of its configuration; `platform` such as `linux/amd64`."""
+
+    path: str
+    sha256: str
+    platform: str
+    bases: tuple[LockedBase, ...]
+    packages_sha256: str
+
+
+@dataclass(frozen=True)
 class LockedRecipe:
     """All that a build depends on. `parameters` is RFC 8785 JSON, `outputs` the paths that must come out."""
 
@@ -60,13 +82,13 @@ class LockedRecipe:
     outputs: tuple[str, ...]
     sources: tuple[LockedSource, ...]
     code: LockedCode
-    environment: LockedEnvironment
+    environment: LockedEnvironment | LockedImage
 
 
 def lock(recipe: LockedRecipe) -> str:
     """Write a manifest; the order in which sources and outputs are given does not matter."""
     document: dict[str, Any] = {
-        "buildType": BUILD_TYPE,
+        "buildType": build_type(recipe),
         "externalParameters": {
             "dataset": recipe.dataset,
             "version": recipe.version,
@@ -77,11 +99,23 @@ def lock(recipe: LockedRecipe) -> str:
         },
         "internalParameters": {
             "environment": {**FIXED_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(recipe.code.committed_at)},
-            "python": recipe.environment.python,
+            **surroundings(recipe.environment),
         },
         "resolvedDependencies": dependencies(recipe),
     }
     return rfc8785.dumps(document).decode()
+
+
+def build_type(recipe: LockedRecipe) -> str:
+    """Name the build type of a recipe, which its kind of environment decides."""
+    return CONTAINER_BUILD_TYPE if isinstance(recipe.environment, LockedImage) else BUILD_TYPE
+
+
+def surroundings(environment: LockedEnvironment | LockedImage) -> dict[str, str]:
+    """Give what the builder says of the environment besides its digest."""
+    if isinstance(environment, LockedImage):
+        return {"platform": environment.platform}
+    return {"python": environment.python}
 
 
 def dependencies(recipe: LockedRecipe) -> list[dict[str, Any]]:
@@ -101,7 +135,20 @@ def dependencies(recipe: LockedRecipe) -> list[dict[str, Any]]:
         }
         for one in recipe.sources
     )
-    return sorted([code, environment, *sources], key=lambda one: str(one["name"]))
+    return sorted([code, environment, *inside(recipe.environment), *sources], key=lambda one: str(one["name"]))
+
+
+def inside(environment: LockedEnvironment | LockedImage) -> Iterable[dict[str, Any]]:
+    """Give what an image was made from, each by digest; an environment of Python is named by its packages itself."""
+    if not isinstance(environment, LockedImage):
+        return
+    for base in environment.bases:
+        yield {
+            "name": f"{BASE}{base.name}@sha256:{base.sha256}",
+            "uri": f"docker://{base.name}@sha256:{base.sha256}",
+            "digest": {"sha256": base.sha256},
+        }
+    yield {"name": PACKAGES, "digest": {"sha256": environment.packages_sha256}}
 
 
 def manifest_sha256(body: str) -> str:
@@ -123,7 +170,9 @@ def read(body: str, *, sha256: str | None = None) -> LockedRecipe:
         refuse_types(recipe)
         canonical = lock(recipe)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ManifestError(f"Manifest: not of the shape of {BUILD_TYPE} ({error!r}). Do not build it.") from error
+        raise ManifestError(
+            f"Manifest: not of the shape of {document['buildType']} ({error!r}). Do not build it."
+        ) from error
     if canonical != body:
         raise ManifestError(
             "Manifest: not canonical JSON (RFC 8785), or with fields that nobody knows. Do not build it."
@@ -132,15 +181,16 @@ def read(body: str, *, sha256: str | None = None) -> LockedRecipe:
 
 
 def parse(body: str) -> dict[str, Any]:
-    """Read the JSON of a manifest; raises ManifestError unless it is an object of our build type."""
+    """Read the JSON of a manifest; raises ManifestError unless it is an object of a build type of ours."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"Manifest: not JSON ({error}). Do not build it.") from error
-    build_type = document.get("buildType") if isinstance(document, dict) else None
-    if build_type != BUILD_TYPE:
+    found = document.get("buildType") if isinstance(document, dict) else None
+    if found not in BUILD_TYPES:
         raise ManifestError(
-            f"Manifest: its build type is {str(build_type)[:200]!r}, only {BUILD_TYPE} is known. Do not build it."
+            f"Manifest: its build type is {str(found)[:200]!r}, only {' and '.join(BUILD_TYPES)} are known. "
+            "Do not build it."
         )
     return dict(document)
 
@@ -148,13 +198,15 @@ def parse(body: str) -> dict[str, Any]:
 def refuse_types(recipe: LockedRecipe) -> None:
     """Raise TypeError or ValueError for what canonical JSON would carry back unseen: numbers as text, odd digests."""
     code, environment = recipe.code, recipe.environment
+    bases = environment.bases if isinstance(environment, LockedImage) else ()
     texts = [
         recipe.dataset,
         recipe.version,
         recipe.entry_point,
         *recipe.outputs,
         environment.path,
-        environment.python,
+        *surroundings(environment).values(),
+        *(base.name for base in bases),
     ]
     texts += [text for one in recipe.sources for text in (one.name, one.uri)]
     if not all(isinstance(text, str) for text in texts):
@@ -162,6 +214,9 @@ def refuse_types(recipe: LockedRecipe) -> None:
     if not all(type(one.size_bytes) is int and one.size_bytes >= 0 for one in recipe.sources):
         raise TypeError("a size is no number of bytes")
     hexadecimal = [(code.commit, 40), (code.tree, 40), (environment.sha256, 64)]
+    hexadecimal += [(base.sha256, 64) for base in bases]
+    if isinstance(environment, LockedImage):
+        hexadecimal += [(environment.packages_sha256, 64)]
     for digest, length in [*hexadecimal, *((one.sha256, 64) for one in recipe.sources)]:
         if not re.fullmatch(f"[0-9a-f]{{{length}}}", digest):
             raise ValueError(f"{digest!r} is no digest")
@@ -184,11 +239,27 @@ def unlock(document: Mapping[str, Any]) -> LockedRecipe:
             tree=code["digest"]["gitTree"],
             committed_at=int(internal["environment"]["SOURCE_DATE_EPOCH"]),
         ),
-        environment=LockedEnvironment(
-            path=external["environment"],
-            sha256=by_name["environment"]["digest"]["sha256"],
-            python=internal["python"],
+        environment=environment(document, by_name),
+    )
+
+
+def environment(
+    document: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]]
+) -> LockedEnvironment | LockedImage:
+    path, internal = document["externalParameters"]["environment"], document["internalParameters"]
+    sha256 = by_name["environment"]["digest"]["sha256"]
+    if document["buildType"] == BUILD_TYPE:
+        return LockedEnvironment(path=path, sha256=sha256, python=internal["python"])
+    named = [(name, one) for name, one in by_name.items() if name.startswith(BASE)]
+    return LockedImage(
+        path=path,
+        sha256=sha256,
+        platform=internal["platform"],
+        bases=tuple(
+            LockedBase(name.removeprefix(BASE).rpartition("@sha256:")[0], one["digest"]["sha256"])
+            for name, one in named
         ),
+        packages_sha256=by_name[PACKAGES]["digest"]["sha256"],
     )
 
 

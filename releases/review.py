@@ -1,22 +1,32 @@
 """What an approval is bound to: the reviewed digest."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
 from django.utils.translation import gettext as _
 
+from releases.build import round_of
 from releases.definition import Bilingual, Definition, read_definition
 from releases.errors import NotSubmittableError
 from releases.models import Build, Release
 
+# Which verdicts of a round, build 1 first, keep what a release declares of its reproducibility.
+TWICE_ALIKE = [Build.Verdict.FIRST, Build.Verdict.IDENTICAL]
+GRADES: Mapping[str, list[list[Build.Verdict]]] = {
+    Release.Reproducibility.IDENTICAL: [TWICE_ALIKE],
+    Release.Reproducibility.SAME_CONTENT: [TWICE_ALIKE, [Build.Verdict.FIRST, Build.Verdict.SAME_CONTENT]],
+    Release.Reproducibility.NOT_REBUILDABLE: [[Build.Verdict.FIRST]],
+}
+
 
 def reviewed_build(release: Release) -> Build:
-    """Give build 1 of the newest round; raises NotSubmittableError unless build 2 gave the same bytes."""
-    builds = release.builds.filter(purpose=Build.Purpose.REVIEW).order_by("-round", "number")[:2]
-    if [build.verdict for build in builds] != [Build.Verdict.FIRST, Build.Verdict.IDENTICAL]:
+    """Give build 1 of the newest round; raises NotSubmittableError unless the builds are of the declared grade."""
+    builds = round_of(release.pk)
+    if [build.verdict for build in builds] not in GRADES[release.reproducibility]:
         raise NotSubmittableError(
-            _("%(release)s: it has not been built twice with the same bytes. Build it first.") % {"release": release}
+            _("%(release)s: it has not been built as alike as it promises. Build it first.") % {"release": release}
         )
     return builds[0]
 
@@ -46,6 +56,9 @@ def reviewed_document(release: Release) -> dict[str, Any]:
         "metadata_fr": metadata(definition, "fr"),
         "policy": {
             "include_sources": release.includes_sources,
+            "include_environment": release.includes_environment,
+            "reproducibility": release.reproducibility,
+            "reproducibility_reason": [release.reproducibility_reason_en, release.reproducibility_reason_fr],
             "confirm": release.is_confirmed,
             "unconfirmed_reason": [release.unconfirmed_reason_en, release.unconfirmed_reason_fr],
         },

@@ -12,13 +12,16 @@ from catalog.models import Asset, Item, PieceTable, Version
 from catalog.storage.base import Storage
 from catalog.storage.connect import own_storage
 from releases.build import output_path
+from releases.containerfile import is_containerfile
 from releases.errors import SealError
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
+from releases.lock import image_of
 from releases.models import DeclaredOutput, Release, SourceFile
 from releases.review import reviewed_build
 
 BLOCK_BYTES = 1 << 20
+IMAGE_PATH = "environment/image.tar"
 
 
 def storage_key(version: Version, path: str) -> str:
@@ -110,10 +113,12 @@ def copy(
 
 def expand_seal(release_id: int) -> Sequence[StepSpec]:
     release = Release.objects.get(pk=release_id)
-    outputs = [StepSpec("releases.seal.seal_output", one.pk, one.path) for one in release.outputs.all()]
-    if not release.includes_sources:
-        return outputs
-    return outputs + [StepSpec("releases.seal.seal_source", one.pk, one.name) for one in release.sources.all()]
+    specs = [StepSpec("releases.seal.seal_output", one.pk, one.path) for one in release.outputs.all()]
+    if release.includes_sources:
+        specs += [StepSpec("releases.seal.seal_source", one.pk, one.name) for one in release.sources.all()]
+    if release.includes_environment and is_containerfile(release.recipe.environment):
+        specs += [StepSpec("releases.seal.seal_environment", release.pk, IMAGE_PATH)]
+    return specs
 
 
 def seal_output(step: StepContext, output_id: int) -> None:
@@ -160,6 +165,26 @@ def seal_source(step: StepContext, source_id: int) -> None:
 def source_path(name: str) -> str:
     """Where an upstream file lies among the files of its version."""
     return f"sources/{name}"
+
+
+def seal_environment(step: StepContext, release_id: int) -> None:
+    """Seal the container's image beside the data, so that a rebuild needs no registry."""
+    release = Release.objects.select_related("recipe", "version__dataset__package").get(pk=release_id)
+    image, storage = image_of(release.recipe), own_storage()
+    step.progress(total_bytes=image.size_bytes)
+    with storage.local_copy(image.storage_key) as kept:
+        seal_file(
+            version_item(release),
+            key="environment",
+            role=Asset.Role.ENVIRONMENT,
+            path=IMAGE_PATH,
+            media_type="application/x-tar",
+            source=kept,
+            expected_sha256=image.archive_sha256,
+            storage=storage,
+            now=timezone.now(),
+            progress=lambda done: step.progress(done_bytes=done),
+        )
 
 
 def version_item(release: Release) -> Item:

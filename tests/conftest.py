@@ -17,7 +17,7 @@ from xdist.scheduler import LoadFileScheduling
 from tests.servers.s3 import NotInstalledError, S3Server, s3_server
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos", "s3"}
+REAL_SERVERS = {"browser", "aria2", "bubblewrap", "chaos", "podman", "s3"}
 TAKE_LONG = ("chaos", "browser")
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 

@@ -46,7 +46,16 @@ PURE = {
         "stac_schemas",
         "geoparquet",
     },
-    "releases": {"manifest", "definition", "states", "envelopes", "provenance"},
+    "releases": {
+        "manifest",
+        "definition",
+        "states",
+        "envelopes",
+        "provenance",
+        "containerfile",
+        "drift",
+        "drift_files",
+    },
     "mirrors": {"selection"},
     "swarm": {"torrent", "bencode", "nodes"},
 }

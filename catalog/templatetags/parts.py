@@ -14,7 +14,18 @@ register = template.Library()
 Words = str | Promise
 ICONS = {"ok": "circle-check", "warn": "clock", "bad": "octagon-x", "run": "loader", "idle": "circle-dashed"}
 KINDS = {
-    "ok": ("done", "first", "identical", "public", "published", "recognised", "succeeded", "taken", "verified"),
+    "ok": (
+        "content",
+        "done",
+        "first",
+        "identical",
+        "public",
+        "published",
+        "recognised",
+        "succeeded",
+        "taken",
+        "verified",
+    ),
     "warn": ("cancelled", "deprecated", "in_review", "proposed", "skipped", "stopped"),
     "bad": ("damaged", "different", "failed", "missing", "revoked", "withdrawn"),
     "run": ("awaiting", "building", "open", "publishing", "running"),

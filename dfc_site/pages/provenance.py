@@ -9,6 +9,7 @@ from django.db.models import Count, Max, Sum
 
 from catalog.models import Version
 from catalog.models.dataset import in_language
+from releases.containerfile import is_containerfile
 from releases.inspect import sentence
 from releases.models import Build, Release, SourceFile
 from releases.rebuilds import rebuilds_of
@@ -55,6 +56,9 @@ def provenance_of(version: Version) -> dict[str, Any]:
         "totals": release.sources.aggregate(files=Count("pk"), size_bytes=Sum("size_bytes"), at=Max("stored_at")),
         "builds": [made(one) for one in reviewed],
         "is_same": all(one.verdict in {Build.Verdict.FIRST, Build.Verdict.IDENTICAL} for one in reviewed),
+        "is_same_content": reviewed[-1].verdict == Build.Verdict.SAME_CONTENT,
+        "grade_reason": in_language(release, "reproducibility_reason"),
+        "is_container": is_containerfile(release.recipe.environment),
         "build": reviewed[0],
         "confirmation": next((one for one in builds if one.purpose == Build.Purpose.CONFIRM), None),
         "manifest": manifest,

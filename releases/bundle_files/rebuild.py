@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Rebuild what this bundle describes, and compare every byte with what was published.
 
-    python3 rebuild.py [--sources DIR] [--wheels DIR] [--attest KEYFILE] --out DIR
+    python3 rebuild.py [--sources DIR] [--wheels DIR] [--image FILE] [--attest KEYFILE] --out DIR
     python3 rebuild.py --bundle URL [--bundle URL ...] --sha256 HEX ... --out DIR    # alone, without the bundle
     python3 rebuild.py keygen KEYFILE
 
-Needs Python and nothing else. Exit code 0: every file is identical. 1: built, but something differs.
-2: it could not be built; one sentence says why.
+Needs Python, and podman or docker where manifest.json says that it was built in a container; nothing else.
+Exit code 0: every file is identical. 1: built, but something differs. 2: it could not be built, and one sentence
+says why.
 """
 
 import argparse
@@ -29,6 +30,12 @@ BLOCK = 1 << 20
 LINK = "a link"
 TIMEOUT_S = 60
 LARGEST_BUNDLE = 4 << 30
+CONTAINER = "https://dataforcanada.org/build-types/container/v1"
+ENGINE_FAILED = (125, 126)
+NOBODY = 65534
+LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
+CONFINED = ["--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+TMP = {"HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108  inside the container
 
 
 class CannotRebuild(Exception):
@@ -67,6 +74,10 @@ def read_words(words):
     )
     parser.add_argument("--sources", type=Path, help="folder with the source files, by name or by sha256")
     parser.add_argument("--wheels", type=Path, help="folder with the packages of the environment")
+    parser.add_argument("--image", type=Path, help="the container image, as the archive that environment.json names")
+    parser.add_argument("--engine", default="", help="podman or docker; whichever is installed unless you say")
+    parser.add_argument("--runtime", default="", help="the engine's runtime, such as runc; its own unless you say")
+    parser.add_argument("--name", default=f"rebuild-{os.getpid()}", help="what the container is called while it runs")
     parser.add_argument("--out", type=Path, required=True, help="empty folder for the result")
     parser.add_argument("--attest", type=Path, metavar="KEYFILE", help="sign what came out; see rebuild.py keygen")
     return parser.parse_args(words)
@@ -75,14 +86,19 @@ def read_words(words):
 def rebuild(arguments):
     """Run the recipe; gives the digests of the files that came out, by path."""
     manifest = read_json("manifest.json")
-    check_python(manifest["internalParameters"]["python"])
+    is_container = manifest["buildType"] == CONTAINER
+    if not is_container:
+        check_python(manifest["internalParameters"]["python"])
     arguments.out.mkdir(parents=True, exist_ok=True)
     if any(arguments.out.iterdir()):
         raise CannotRebuild(f"{arguments.out} is not empty. Name an empty folder.")
     with tempfile.TemporaryDirectory(prefix="rebuild-") as scratch:
         sources = gather(Path(scratch) / "sources", arguments.sources)
-        python = make_environment(Path(scratch) / "venv", arguments.wheels)
-        run(python, manifest, sources, Path(scratch), arguments.out.resolve())
+        if is_container:
+            run_container(Engine(arguments), manifest, sources, Path(scratch), arguments.out.resolve())
+        else:
+            python = make_environment(Path(scratch) / "venv", arguments.wheels)
+            run(python, manifest, sources, Path(scratch), arguments.out.resolve())
     return files_in(arguments.out)
 
 
@@ -183,8 +199,7 @@ def make_environment(folder, wheels):
 def run(python, manifest, sources, scratch, out):
     """Call the recipe as it was called for the published build."""
     external, internal = manifest["externalParameters"], manifest["internalParameters"]
-    if read_json("parameters.json") != external["parameters"]:
-        raise CannotRebuild("parameters.json is not what manifest.json locks. Get the bundle again.")
+    check_parameters(external)
     code = scratch / "code"
     shutil.copytree(HERE / "code", code, symlinks=True)
     parameters = scratch / "parameters.json"
@@ -194,6 +209,116 @@ def run(python, manifest, sources, scratch, out):
     done = subprocess.run([str(word) for word in command], cwd=code, env=environment)
     if done.returncode != 0:
         raise RecipeFailed(f"the recipe ended with exit code {done.returncode}.")
+
+
+def check_parameters(external):
+    if read_json("parameters.json") != external["parameters"]:
+        raise CannotRebuild("parameters.json is not what manifest.json locks. Get the bundle again.")
+
+
+class Engine:
+    """podman or docker, whichever is installed, with the first runtime that works."""
+
+    def __init__(self, arguments):
+        programs = [arguments.engine] if arguments.engine else ["podman", "docker"]
+        self.program = next(filter(None, map(shutil.which, programs)), None)
+        if self.program is None:
+            raise CannotRebuild(f"{' or '.join(programs)} is not installed. On Debian: apt install podman.")
+        self.is_podman = "podman" in Path(self.program).name
+        self.offered, self.name = arguments.image, arguments.name
+        self.runtimes = [arguments.runtime] if arguments.runtime else ["", *filter(shutil.which, ["runc", "crun"])]
+
+    def ask(self, *words):
+        return subprocess.run([self.program, *words], capture_output=True, text=True, errors="replace")
+
+    def attempt(self, act, words, scratch):
+        """Run a command of the engine with one runtime after the other until it begins; gives its exit code."""
+        code = ENGINE_FAILED[0]
+        for runtime in self.runtimes:
+            chosen = ["--runtime", runtime] if runtime else []
+            begin = [self.program, *chosen, act] if self.is_podman else [self.program, act, *chosen]
+            code = subprocess.run([*begin, *words], cwd=scratch).returncode
+            if code not in ENGINE_FAILED:
+                break
+        return code
+
+    def has(self, image):
+        done = self.ask("image", "inspect", "--format", "{{.Id}}", image)
+        return done.returncode == 0 and done.stdout.strip().removeprefix("sha256:") == image
+
+
+def find_image(engine, manifest, scratch):
+    """Give the id of the image that the manifest locks, from here or its archive; else of one that is made anew."""
+    locked = next(one for one in manifest["resolvedDependencies"] if one["name"] == "environment")
+    wanted, findings = locked["digest"]["sha256"], []
+    if engine.has(wanted):
+        return wanted
+    for path in archives(read_json("environment.json"), engine.offered, scratch, findings):
+        done = engine.ask("load", "--input", str(path))
+        if done.returncode == 0 and engine.has(wanted):
+            return wanted
+        findings.append(f"{path} did not give it ({' '.join(done.stderr.split())[-200:]})")
+    print(f"NOTE: image {wanted} is not to be had: {'; '.join(findings) or 'it has no place'}.", file=sys.stderr)
+    return make_image(engine, manifest, scratch)
+
+
+def archives(archive, offered, scratch, findings):
+    """Give the archive of the image where it has the right bytes: the offered one, then from its places."""
+    if offered is not None:
+        if offered.is_file() and sha256_of(offered) == archive["sha256"]:
+            yield offered
+        else:
+            findings.append(f"{offered} is not there or has other bytes")
+    if fetch(archive, scratch / "image.tar", findings):
+        yield scratch / "image.tar"
+
+
+def make_image(engine, manifest, scratch):
+    """Make the image from its Containerfile, which may give another one; gives its id."""
+    print("NOTE: it is made anew from environment/Containerfile, so its id may differ.", file=sys.stderr)
+    epoch = manifest["internalParameters"]["environment"]["SOURCE_DATE_EPOCH"]
+    identity = scratch / "image-id"
+    words = ["--file", str(HERE / "environment" / "Containerfile"), "--iidfile", str(identity)]
+    own = ["--format", "docker", "--timestamp", epoch, *LIMITS] if engine.is_podman else []
+    if engine.attempt("build", [*own, *words, str(HERE / "code")], scratch) != 0:
+        sha256 = read_json("environment.json")["sha256"]
+        raise CannotRebuild(f"the image could not be made. Name its archive, with sha256 {sha256}, with --image.")
+    return identity.read_text(encoding="ascii").strip().removeprefix("sha256:")
+
+
+def run_container(engine, manifest, sources, scratch, out):
+    """Call the recipe in its image as it was called for the published build; exit code and places are the same."""
+    external, internal = manifest["externalParameters"], manifest["internalParameters"]
+    check_parameters(external)
+    image, entry = find_image(engine, manifest, scratch), external["entryPoint"]
+    mounts = lay_out(sources, scratch, out)
+    command = ["python3", entry] if entry.endswith(".py") else [f"/code/{entry}"]
+    command += ["--sources", "/in/sources", "--out", "/out", "--parameters", "/in/parameters.json"]
+    variables = {**TMP, **internal["environment"]}
+    words = ["--rm", "--pull", "never", "--name", engine.name, "--hostname", "build", "--workdir", "/code"]
+    words += ["--user", f"{os.getuid() or NOBODY}:{os.getgid() or NOBODY}", *CONFINED, *LIMITS]
+    if engine.is_podman:
+        words += ["--http-proxy=false", "--read-only-tmpfs=false", *(["--userns", "keep-id"] if os.getuid() else [])]
+    words += [word for mount in mounts for word in ("--volume", mount)]
+    words += [word for name, text in variables.items() for word in ("--env", f"{name}={text}")]
+    engine.ask("rm", "--force", engine.name)
+    code = engine.attempt("run", [*words, "--entrypoint", command[0], image, *command[1:]], scratch)
+    if code != 0:
+        raise RecipeFailed(f"the recipe ended with exit code {code}.")
+
+
+def lay_out(sources, scratch, out):
+    """Put what the container reads and writes into folders; gives where each is inside."""
+    inputs, code, tmp, shared = (scratch / name for name in ("in", "code", "tmp", "shm"))
+    for folder in (inputs, tmp, shared):
+        folder.mkdir()
+    sources.rename(inputs / "sources")
+    shutil.copyfile(HERE / "parameters.json", inputs / "parameters.json")
+    shutil.copytree(HERE / "code", code, symlinks=True)
+    if os.getuid() == 0:
+        for folder in (out, tmp, shared):
+            os.chown(folder, NOBODY, NOBODY)
+    return [f"{code}:/code:ro", f"{inputs}:/in:ro", f"{out}:/out", f"{tmp}:/tmp", f"{shared}:/dev/shm"]
 
 
 def files_in(out):

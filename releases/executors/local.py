@@ -60,7 +60,10 @@ class LocalExecutor:
                 start_new_session=True,
             )
             code = wait(process, task.limits.wall_s, tick)
-        return Execution(exit_code=self.signed(code), isolation=self.isolation)
+        return Execution(exit_code=code if self.bubblewrap is None else signed(code), isolation=self.isolation)
+
+    def discard(self, name: str) -> None:
+        """Do nothing: what a killed worker ran has ended with it."""
 
     def environment(self, task: Task, scratch: Path) -> dict[str, str]:
         """Give all that the recipe has of an environment: nothing of ours passes."""
@@ -85,11 +88,12 @@ class LocalExecutor:
             *("--chdir", str(task.code), "--"),
         )
 
-    def signed(self, code: int | None) -> int | None:
-        """Give a signal as a negative number; bubblewrap reports it as shells do, 128 and the signal."""
-        if self.bubblewrap is not None and code is not None and SIGNALLED < code <= SIGNALLED + signal.SIGRTMAX:
-            return SIGNALLED - code
-        return code
+
+def signed(code: int | None) -> int | None:
+    """Give a signal as a negative number where it is reported as shells do, by 128 and the signal."""
+    if code is not None and SIGNALLED < code <= SIGNALLED + signal.SIGRTMAX:
+        return SIGNALLED - code
+    return code
 
 
 def made(scratch: Path, path: str) -> str:

@@ -7,7 +7,15 @@ from releases.models.attestation import (
     RebuilderTransition,
     SigningKey,
 )
-from releases.models.build import Build, BuildOutput, Finding, Manifest
+from releases.models.build import (
+    Build,
+    BuildOutput,
+    Difference,
+    EnvironmentImage,
+    Finding,
+    KnownCause,
+    Manifest,
+)
 from releases.models.decision import Decision, DecisionQuerySet
 from releases.models.ingest import Ingest, IngestFile, IngestFileQuerySet, IngestQuerySet
 from releases.models.jobs import Effect, Job, Step, StepEvent
@@ -32,13 +40,16 @@ __all__ = [
     "Decision",
     "DecisionQuerySet",
     "DeclaredOutput",
+    "Difference",
     "Effect",
+    "EnvironmentImage",
     "Finding",
     "Ingest",
     "IngestFile",
     "IngestFileQuerySet",
     "IngestQuerySet",
     "Job",
+    "KnownCause",
     "Manifest",
     "MetadataRevision",
     "Rebuilder",

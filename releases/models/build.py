@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from catalog.say import say
+from releases.drift import worded
 from releases.models.release import Release
 
 
@@ -26,6 +28,38 @@ class Manifest(models.Model):
         return self.sha256
 
 
+class EnvironmentImage(models.Model):
+    """The container image that one Containerfile of one tree of code gave, kept in our storage as an archive.
+
+    It is made once: from then on every build of that code runs in these bytes, loaded from the archive.
+    """
+
+    code_tree = models.CharField(_("tree of the code"), max_length=40)
+    path = models.CharField(_("Containerfile"), max_length=255)
+    image_id = models.CharField(_("id of the image"), max_length=64)
+    platform = models.CharField(_("platform"), max_length=40)
+    engine = models.CharField(_("container engine"), max_length=80)
+    bases = models.TextField(_("base images"), blank=True)  # name@sha256:digest, one a line
+    packages = models.TextField(_("packages"), blank=True)  # one a line, sorted; their sha256 is in the manifest
+    archive_sha256 = models.CharField(_("digest of the archive"), max_length=64)
+    size_bytes = models.BigIntegerField(_("size in bytes"))
+    storage_key = models.CharField(_("place in our storage"), max_length=600)
+    built_at = models.DateTimeField(_("built at"))
+
+    class Meta:
+        ordering = ["-built_at"]
+        verbose_name = _("environment image")
+        verbose_name_plural = _("environment images")
+        constraints = [
+            models.UniqueConstraint(fields=["code_tree", "path"], name="image_once_per_definition"),
+            models.CheckConstraint(name="image_id_is_hex", condition=Q(image_id__regex=r"^[0-9a-f]{64}$")),
+            models.CheckConstraint(name="image_archive_is_hex", condition=Q(archive_sha256__regex=r"^[0-9a-f]{64}$")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.image_id[:12]}"
+
+
 class Build(models.Model):
     """One execution of a Manifest for a Release.
 
@@ -44,6 +78,7 @@ class Build(models.Model):
     class Verdict(models.TextChoices):
         FIRST = "first", _("First")
         IDENTICAL = "identical", _("Identical")
+        SAME_CONTENT = "content", _("Same content")
         DIFFERENT = "different", _("Different")
         FAILED = "failed", _("Failed")
 
@@ -95,6 +130,49 @@ class BuildOutput(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class Difference(models.Model):
+    """One file that the two builds of a round did not give alike, and what is known of why.
+
+    `report` is diffoscope's, cut at its end; `without_report` says why there is none.
+    """
+
+    build = models.ForeignKey(Build, models.CASCADE, related_name="differences", verbose_name=_("build"))
+    path = models.CharField(_("path"), max_length=255)
+    offset = models.BigIntegerField(_("first byte that differs"))
+    is_same_content = models.BooleanField(_("has the same content"), default=False)
+    report = models.TextField(_("report"), blank=True)
+    without_report = models.CharField(_("why there is no report"), max_length=400, blank=True)
+    explained_at = models.DateTimeField(_("explained at"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["build", "path"]
+        verbose_name = _("difference between builds")
+        verbose_name_plural = _("differences between builds")
+        constraints = [models.UniqueConstraint(fields=["build", "path"], name="difference_once")]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class KnownCause(models.Model):
+    """One known cause of a difference; releases/drift.py has its sentence with the switch that fixes it."""
+
+    difference = models.ForeignKey(Difference, models.CASCADE, related_name="causes")
+    cause = models.CharField(max_length=40)
+    found = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        ordering = ["difference", "pk"]
+
+    def __str__(self) -> str:
+        return self.cause
+
+    @property
+    def remedy(self) -> str:
+        """Say the cause and the switch that fixes it, in the language of the moment."""
+        return say(worded(self.cause))
 
 
 class Finding(models.Model):

@@ -46,6 +46,11 @@ class Release(models.Model):
         PUBLISHING = "publishing", _("Publishing")
         PUBLISHED = "published", _("Published")
 
+    class Reproducibility(models.TextChoices):
+        IDENTICAL = "bit-identical", _("Bit-identical")
+        SAME_CONTENT = "same-content", _("Same content, different bytes")
+        NOT_REBUILDABLE = "not-rebuildable", _("Not rebuildable by others")
+
     version = models.OneToOneField(Version, models.PROTECT, related_name="release", verbose_name=_("version"))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
     definition = models.TextField(_("release.toml"))
@@ -68,6 +73,14 @@ class Release(models.Model):
     includes_sources = models.BooleanField(
         _("includes its sources"), default=True
     )  # policy: sources travel as Assets
+    includes_environment = models.BooleanField(
+        _("includes its environment"), default=True
+    )  # policy: the image of a container travels as an Asset
+    reproducibility = models.CharField(
+        _("reproducibility"), max_length=15, choices=Reproducibility, default=Reproducibility.IDENTICAL
+    )
+    reproducibility_reason_en = models.TextField(_("why it is not bit-identical, in English"), blank=True)
+    reproducibility_reason_fr = models.TextField(_("why it is not bit-identical, in French"), blank=True)
     created_at = models.DateTimeField(_("created at"))
     objects = ReleaseQuerySet.as_manager()
 
@@ -98,6 +111,11 @@ class Release(models.Model):
             models.CheckConstraint(
                 name="release_unconfirmed_has_reason",
                 condition=Q(is_confirmed=True) | (~Q(unconfirmed_reason_en="") & ~Q(unconfirmed_reason_fr="")),
+            ),
+            models.CheckConstraint(
+                name="release_grade_has_reason",
+                condition=Q(reproducibility="bit-identical")
+                | (~Q(reproducibility_reason_en="") & ~Q(reproducibility_reason_fr="")),
             ),
         ]
 

@@ -163,10 +163,10 @@ def drafted(text: str, by: Any, folder: Path, content: bytes = SOURCE) -> Releas
     )
 
 
-def built(release: Release, by: Any) -> Release:
+def built(release: Release, by: Any, *, seconds: float = 60) -> Release:
     """Ask for a build and run it to its end in this process."""
     request_build(release, by=by, channel="command", now=timezone.now())
-    engine.drain(60)
+    engine.drain(seconds)
     release.refresh_from_db()
     return release
 

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from releases import manifest
 from releases.manifest import (
     BUILD_TYPE,
+    CONTAINER_BUILD_TYPE,
+    LockedBase,
     LockedCode,
     LockedEnvironment,
+    LockedImage,
     LockedRecipe,
     LockedSource,
     ManifestError,
@@ -35,6 +38,9 @@ RECIPE = LockedRecipe(
     environment=LockedEnvironment("requirements.lock", "d" * 64, "3.11"),
 )
 BODY = manifest.lock(RECIPE)
+BASES = (LockedBase("debian", "e" * 64), LockedBase("debian", "f" * 64))
+IMAGE = LockedImage("Containerfile", "d" * 64, "linux/amd64", BASES, "9" * 64)
+IN_IMAGE = dataclasses.replace(RECIPE, environment=IMAGE)
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 hexadecimal = {length: st.text("0123456789abcdef", min_size=length, max_size=length) for length in (40, 64)}
@@ -56,7 +62,17 @@ recipes = st.builds(
         max_size=4,
     ).map(lambda found: tuple(sorted(found, key=lambda one: one.name))),
     code=st.builds(LockedCode, text, hexadecimal[40], hexadecimal[40], st.integers(0, 2**40)),
-    environment=st.builds(LockedEnvironment, text, hexadecimal[64], text),
+    environment=st.builds(LockedEnvironment, text, hexadecimal[64], text)
+    | st.builds(
+        LockedImage,
+        text,
+        hexadecimal[64],
+        text,
+        st.lists(st.builds(LockedBase, text, hexadecimal[64]), unique=True, max_size=3).map(
+            lambda found: tuple(sorted(found, key=lambda one: f"{one.name}@sha256:{one.sha256}"))
+        ),
+        hexadecimal[64],
+    ),
 )
 
 
@@ -130,11 +146,40 @@ def test_it_holds_no_time_but_that_of_the_commit() -> None:
     assert manifest.lock(RECIPE) == BODY
 
 
-def test_every_field_is_explained_in_the_page_of_the_build_type() -> None:
-    page, document = Path("docs/build-type.md").read_text(encoding="utf-8"), json.loads(BODY)
-    names = {BUILD_TYPE, *document, *document["externalParameters"], *document["internalParameters"]}
+@pytest.mark.parametrize(
+    "other",
+    [
+        dataclasses.replace(IMAGE, sha256="c" * 64),
+        dataclasses.replace(IMAGE, platform="linux/arm64"),
+        dataclasses.replace(IMAGE, bases=BASES[:1]),
+        dataclasses.replace(IMAGE, packages_sha256="8" * 64),
+    ],
+)
+def test_whatever_an_image_is_made_of_changes_the_name(other: LockedImage) -> None:
+    assert manifest.lock(dataclasses.replace(IN_IMAGE, environment=other)) != manifest.lock(IN_IMAGE)
+
+
+@pytest.mark.parametrize("field", ["sha256", "packages_sha256"])
+def test_an_image_without_a_digest_is_no_manifest(field: str) -> None:
+    without: dict[str, Any] = {field: "latest"}
+    broken = dataclasses.replace(IN_IMAGE, environment=dataclasses.replace(IMAGE, **without))
+    with pytest.raises(ManifestError, match="is no digest"):
+        manifest.read(manifest.lock(broken))
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, IN_IMAGE], ids=["process", "container"])
+def test_every_field_is_explained_in_the_page_of_the_build_type(recipe: LockedRecipe) -> None:
+    page, document = Path("docs/build-type.md").read_text(encoding="utf-8"), json.loads(manifest.lock(recipe))
+    names = {
+        BUILD_TYPE,
+        CONTAINER_BUILD_TYPE,
+        *document,
+        *document["externalParameters"],
+        *document["internalParameters"],
+    }
     names |= {f"environment.{name}" for name in document["internalParameters"]["environment"]}
     names |= {name for one in document["resolvedDependencies"] for name in (*one, *one["digest"], "size_bytes")}
+    names |= {one["name"] for one in document["resolvedDependencies"] if one["name"] == manifest.PACKAGES}
     assert [name for name in sorted(names - {"buildType"}) if f"`{name}`" not in page] == []
 
 

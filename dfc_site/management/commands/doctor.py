@@ -1,0 +1,32 @@
+"""`manage.py doctor`: say whether this machine has what the settings ask for."""
+
+import argparse
+import dataclasses
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+
+import catalog.checkup
+import releases.checkup
+
+
+class Command(BaseCommand):
+    help = "Look at what this installation needs of its machine; exit code 1 if what the settings ask for is absent."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, **options: Any) -> None:
+        found = [*catalog.checkup.checks(), *releases.checkup.checks()]
+        if options["json"]:
+            self.stdout.write(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+        else:
+            for one in found:
+                self.stdout.write(f"{one.state:<8} {one.name:<12} {one.found}")
+                if one.remedy:
+                    self.stdout.write(f"{'':<21} {one.remedy}")
+        absent = [one.name for one in found if one.state == catalog.checkup.ABSENT]
+        if absent:
+            raise CommandError(_("Absent: %s.") % ", ".join(absent))
