@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
 from mirrors import probe, recheck, repair, replicate, tell
-from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal
+from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, review_diff, seal
 from releases.jobs.registry import Pipeline, Stage
 from swarm import decide, describe, forget, letters
 
@@ -18,8 +18,13 @@ BUILD = Pipeline(
         Stage("build", _("Build twice"), build.expand_builds, ("releases.build.run_build",)),
         Stage("inspect", _("Inspect"), inspect.expand_inspect, ("releases.inspect.inspect_release",)),
         Stage("compare", _("Compare"), compare.expand_compare, ("releases.compare.compare_builds",)),
+        Stage("diff", _("What changed"), review_diff.expand_diff, ("releases.review_diff.make_diff",)),
     ),
     on_cancelled=compare.cancelled,
+)
+DIFF = Pipeline(
+    name="diff",
+    stages=(Stage("diff", _("What changed"), review_diff.expand_diff, ("releases.review_diff.make_diff",)),),
 )
 PUBLISH = Pipeline(
     name="publish",
@@ -97,4 +102,4 @@ FORGET_NODES = Pipeline(
 )
 MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
-PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, *MIRRORS, *NODES)
+PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, CATALOGUE, *MIRRORS, *NODES)

@@ -81,3 +81,7 @@ class DecisionUnknownError(PersonMustActError):
 
 class DatasetUnknownError(PersonMustActError):
     """No dataset has that identifier now."""
+
+
+class NotComparableError(PersonMustActError):
+    """There is nothing to compare with the version before, or it was compared already."""

@@ -33,11 +33,6 @@ SENTENCES: Mapping[str, str | Promise] = {
 }
 
 
-def sentence(finding: Finding) -> str:
-    """Say a finding in the language of the moment."""
-    return str(SENTENCES[finding.code]) % {"found": finding.found, "instead": finding.instead}
-
-
 def expand_inspect(release_id: int) -> Sequence[StepSpec]:
     return [StepSpec("releases.inspect.inspect_release", release_id, str(_("Sources and outputs")))]
 

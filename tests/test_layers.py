@@ -44,8 +44,10 @@ PURE = {
         "stac",
         "stac_schemas",
         "geoparquet",
+        "inspection",
+        "footprint",
     },
-    "releases": {"manifest", "definition", "states"},
+    "releases": {"manifest", "definition", "states", "diff"},
     "mirrors": {"selection"},
     "swarm": {"torrent", "bencode", "nodes"},
 }
@@ -173,7 +175,7 @@ def pure_files() -> list[Path]:
     paths = sources(*APPS)
     return [
         path for path in paths if path.relative_to(ROOT).with_suffix("").parts[1] in PURE.get(path.parts[-2], set())
-    ] + [path for path in paths if "naming" in path.parts]
+    ] + [path for path in paths if {"naming", "diff"} & set(path.relative_to(ROOT).parts)]
 
 
 def is_ours_and_pure(name: str) -> bool:

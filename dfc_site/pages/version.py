@@ -14,12 +14,12 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from pyarrow import parquet
 
+from catalog.footprint import Picture, draw, draw_boxes
 from catalog.models import Asset, Item, Version
 from catalog.places import place_name
 from catalog.storage.connect import own_storage
 from dfc_site.entries import citation_of, item_href
 from dfc_site.pages.evidence import Row, rows_of
-from dfc_site.pages.footprint import Picture, draw, draw_boxes
 from dfc_site.pages.provenance import provenance_of
 from dfc_site.pages.timeline import timeline_of
 from dfc_site.pages.ways import PARQUET, Source, Way, ways

@@ -13,7 +13,7 @@ from catalog.stac_schemas import validate
 from catalog.storage.connect import own_storage
 from dfc_site import demo
 from releases.build import request_build
-from releases.inspect import sentence
+from releases.findings import sentence
 from releases.jobs import engine
 from releases.models import Release
 from releases.submit import submit_release
