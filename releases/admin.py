@@ -15,6 +15,7 @@ from catalog.admin_preview import Preview, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.parts import state
 from releases import admin_decisions as decisions
+from releases import admin_diff
 from releases import admin_pages as pages
 from releases.jobs import steering
 from releases.models import Build, Decision, Job, Manifest, Release, SourceFile, Step
@@ -49,6 +50,7 @@ class ReleaseAdmin(ReadOnlyAdmin):
             ("next", pages.renew),
             ("act", pages.act),
             ("export", pages.export),
+            ("diff", admin_diff.diff_page),
             ("board", pages.board_page),
             ("steer", pages.steer),
         )

@@ -20,6 +20,7 @@ LAYERS = ("errors", "pure", "models", "use case", "door")
 DOORS = {
     "admin",
     "admin_decisions",
+    "admin_diff",
     "admin_pages",
     "views",
     "urls",
