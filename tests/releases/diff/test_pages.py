@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import override
 
 from releases.jobs import engine
@@ -139,3 +140,13 @@ def test_the_command_says_the_same(waiting: Release) -> None:
     assert "v1.0.0 → v1.0.1" in text
     assert "breaking: 2.0.0 is proposed" in text
     assert "Column `people` is called `population` now" in text
+
+
+def test_the_public_page_says_what_changed(waiting: Release, client: Client) -> None:
+    version = public(waiting)
+    Release.objects.filter(pk=waiting.pk).update(approved_at=timezone.now())
+    address = reverse("version", args=[version.dataset.identifier, version.shown])
+    text = client.get(address).content.decode()
+    assert "What changed since v1.0.0" in text
+    assert "Column `people` is called `population` now, so readers may break." in text
+    assert "too small" not in text
