@@ -1,6 +1,7 @@
 """How two recipes differ: code, parameters, sources, and the environment package by package."""
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -104,8 +105,13 @@ def flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in parameters.items():
         place = f"{prefix}{name}"
-        found |= flat(value, f"{place}.") if isinstance(value, Mapping) else {place: str(value)[:LONGEST_VALUE]}
+        found |= flat(value, f"{place}.") if isinstance(value, Mapping) else {place: as_text(value)}
     return found
+
+
+def as_text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text[:LONGEST_VALUE]
 
 
 def packages(lock: str) -> dict[str, str]:

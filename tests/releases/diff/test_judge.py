@@ -183,7 +183,7 @@ def test_an_environment_is_compared_package_by_package() -> None:
 def test_parameters_are_compared_at_any_depth_and_a_long_patch_is_cut() -> None:
     old, new = locked(parameters={"a": {"b": 1, "c": [2]}}), locked(parameters={"a": {"b": 2, "c": [2]}, "d": None})
     found = compare_recipes(old, new, CodeChange("1 file", "x" * (LONGEST_DIFF + 1)))
-    assert [(one.name, one.before, one.after) for one in found.parameters] == [("a.b", "1", "2"), ("d", "", "None")]
+    assert [(one.name, one.before, one.after) for one in found.parameters] == [("a.b", "1", "2"), ("d", "", "null")]
     assert (len(found.code.patch), found.code.is_cut) == (LONGEST_DIFF, True)
 
 
