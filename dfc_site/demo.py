@@ -29,6 +29,7 @@ from releases.definition import read_definition
 from releases.draft import draft_release, named
 from releases.find import find_release
 from releases.models import Release, Transition
+from releases.review import newest_diff
 from releases.submit import submit_release
 
 PROVINCES, TILES = "natural-earth-provinces", "vancouver-orthoimagery-index"
@@ -179,7 +180,7 @@ def push(release: Release, goal: str) -> None:
     if release.state == Release.State.DRAFT:
         refuse_failed_build(release)
         request_build(release, by=person("author"), channel=channel, now=now)
-    elif release.state == Release.State.BUILT:
+    elif release.state == Release.State.BUILT and newest_diff(release) is not None:
         submit_release(release, by=person("author"), channel=channel, now=now)
     elif release.state == Release.State.IN_REVIEW and goal == Release.State.PUBLISHED:
         approve_release(release, by=person("reviewer"), channel=channel, seen_digest=release.reviewed_digest, now=now)

@@ -17,6 +17,7 @@ from releases import (
     inspect,
     lock,
     reserve,
+    review_diff,
     seal,
     sign,
     tidy,
@@ -35,8 +36,13 @@ BUILD = Pipeline(
         Stage("inspect", _("Inspect"), inspect.expand_inspect, ("releases.inspect.inspect_release",)),
         Stage("compare", _("Compare"), compare.expand_compare, ("releases.compare.compare_builds",)),
         Stage("explain", _("Explain"), explain.expand_explain, ("releases.explain.explain_difference",)),
+        Stage("diff", _("What changed"), review_diff.expand_diff, ("releases.review_diff.make_diff",)),
     ),
     on_cancelled=compare.cancelled,
+)
+DIFF = Pipeline(
+    name="diff",
+    stages=(Stage("diff", _("What changed"), review_diff.expand_diff, ("releases.review_diff.make_diff",)),),
 )
 SEALING = ("releases.seal.seal_output", "releases.seal.seal_source", "releases.seal.seal_environment")
 PUBLISH = Pipeline(
@@ -141,4 +147,4 @@ TIDY_STORAGE = Pipeline(
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY)
 MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
-PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)
+PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

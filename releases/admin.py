@@ -20,6 +20,7 @@ from catalog.errors import StewardshipError
 from catalog.say import say
 from catalog.templatetags.parts import state
 from releases import admin_decisions as decisions
+from releases import admin_diff
 from releases import admin_ingests as ingests
 from releases import admin_pages as pages
 from releases.jobs import steering
@@ -74,6 +75,7 @@ class ReleaseAdmin(ReadOnlyAdmin):
             ("next", pages.renew),
             ("act", pages.act),
             ("export", pages.export),
+            ("diff", admin_diff.diff_page),
             ("board", pages.board_page),
             ("steer", pages.steer),
         )

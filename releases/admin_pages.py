@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,7 +17,7 @@ from django.utils.translation import gettext as _
 from catalog.errors import StewardshipError
 from catalog.say import say
 from catalog.storage.connect import own_storage
-from releases.approve import approve_release, makers
+from releases.approve import approve_release
 from releases.build import request_build
 from releases.definition import read_definition
 from releases.draft import draft_release
@@ -28,13 +27,14 @@ from releases.forms import DefinitionForm
 from releases.jobs import steering
 from releases.jobs.board import board
 from releases.models import Build, DeclaredOutput, Job, Release, Step, Transition
+from releases.next_acts import next_of
 from releases.people import require_permission
 from releases.renew import renewed_definition
 from releases.request_changes import request_changes, requested_changes
+from releases.review_diff import AGAIN, request_diff
 from releases.revisions import brought_back
-from releases.states import EDITABLE
+from releases.shown_diff import overview_of
 from releases.submit import submit_release
-from releases.take import SOURCES
 
 CHANNEL = Transition.Channel.ADMIN
 LAST_RETURN = "commit"
@@ -174,7 +174,6 @@ def release_page(request: HttpRequest, pk: int) -> HttpResponse:
         release=release,
         rail=rail_of(release),
         builds=shown,
-        manifest=shown[0].manifest if shown else None,
         outputs=outputs_of(release, shown),
         sources=release.sources.all(),
         history=history_of(release),
@@ -182,11 +181,11 @@ def release_page(request: HttpRequest, pk: int) -> HttpResponse:
             one for one in shown if one.finding or one.verdict in {Build.Verdict.FAILED, Build.Verdict.DIFFERENT}
         ],
         jobs=jobs_of(release),
-        acts=acts_of(request, release),
-        is_own=bool(settings.DFC_APPROVERS) and request.user.pk in makers(release),
+        changes=overview_of(release),
         requested=requested_changes(release),
         brought_back=brought_back(release),
         decisions=release.version.decisions.select_related("proposer").order_by("-proposed_at"),
+        **next_of(release, request.user),
     )
     return render(request, "admin/releases/release.html", context)
 
@@ -224,7 +223,7 @@ def history_of(release: Release) -> list[dict[str, Any]]:
             "at": one.at,
             "who": ", ".join(str(part) for part in (one.by, one.get_channel_display()) if part),
             "reason": one.reason,
-            "is_ours": one.channel == Transition.Channel.ENGINE or one.reason in OUR_REASONS,
+            "is_ours": one.channel == Transition.Channel.ENGINE or one.reason in {*OUR_REASONS, AGAIN},
         }
         for one in release.transitions.select_related("by").order_by("-at", "-pk")
     ]
@@ -232,32 +231,18 @@ def history_of(release: Release) -> list[dict[str, Any]]:
     return [*moves, drafted]
 
 
-def acts_of(request: HttpRequest, release: Release) -> set[str]:
-    """Name the buttons that this person has now; the use cases check again."""
-    possible = {
-        Release.State.DRAFT: {"build"},
-        Release.State.BUILT: {"submit"},
-        Release.State.IN_REVIEW: {"approve"},
-    }.get(Release.State(release.state), set())
-    acts = {act for act in possible if request.user.has_perm(f"releases.{act}_release")}
-    if request.user.has_perm("releases.draft_release"):
-        acts |= {"edit"} if release.state in EDITABLE else set()
-        acts |= {"renew"} if release.state == Release.State.PUBLISHED else set()
-    if request.user.has_perm("releases.propose_decision"):
-        acts |= {str(kind) for kind, sources in SOURCES.items() if release.version.state in sources}
-    return acts
-
-
 def act(request: HttpRequest, pk: int) -> HttpResponse:
-    """Build, submit, approve or request changes, by POST alone; each refusal is shown as its sentence."""
+    """Build, compare, submit, approve or request changes, by POST alone; each refusal is shown as its sentence."""
     release, wanted, now = find(pk), request.POST.get("act"), timezone.now()
-    if request.method != "POST" or wanted not in {"build", "submit", "approve", "request-changes"}:
+    if request.method != "POST" or wanted not in {"build", "compare", "submit", "approve", "request-changes"}:
         return HttpResponseRedirect(page_of(release))
     words: dict[str, Any] = {"by": request.user, "channel": CHANNEL, "now": now}
     reason = request.POST.get("reason", "").strip()
     try:
         if wanted == "build":
             request_build(release, **words)
+        elif wanted == "compare":
+            request_diff(release, **words)
         elif wanted == "submit":
             submit_release(release, reason=reason, **words)
         elif wanted == "request-changes":
@@ -279,14 +264,16 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def jobs_of(release: Release) -> list[Job]:
-    """Give the build and publish jobs of a release, the newest first."""
+    """Give the jobs that build, compare and publish a release, the newest first."""
     return list(
-        Job.objects.filter(subject=release.pk, pipeline__in=["build", "publish"]).order_by("-created_at", "-pk")
+        Job.objects.filter(subject=release.pk, pipeline__in=["build", "diff", "publish"]).order_by(
+            "-created_at", "-pk"
+        )
     )
 
 
 def board_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the newest job of a release, or the newest of `?job=build|publish`; `?fragment=1` gives its inside."""
+    """Show the newest job of a release, or of `?job=build|diff|publish`; `?fragment=1` gives its inside."""
     require_view(request)
     release = find(pk)
     jobs = [job for job in jobs_of(release) if request.GET.get("job") in {None, job.pipeline}]

@@ -89,10 +89,13 @@ class SourceEntry:
 
 @dataclass(frozen=True)
 class OutputEntry:
+    """One promised file; `key_column` names the column by which its rows are known, empty for one to be found."""
+
     path: str
     key: str
     role: str
     media_type: str
+    key_column: str = ""
 
 
 @dataclass(frozen=True)

@@ -117,3 +117,7 @@ class UpstreamUnavailableError(TryLaterError):
 
 class UpstreamRefusedError(PersonMustActError):
     """A server of somebody else, or our rules for it, say no; asking again would not help."""
+
+
+class NotComparableError(PersonMustActError):
+    """There is nothing to compare with the version before, or it was compared already."""

@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog import naming
 from catalog.inspection import Defect, Severity, inspect
-from catalog.say import say
 from catalog.storage.connect import own_storage
 from releases import containerfile, repositories
 from releases.build import output_path, round_of
@@ -33,13 +32,6 @@ SENTENCES: Mapping[str, str | Promise] = {
     "geometry-invalid": _("%(found)s geometries in %(instead)s are not valid."),
     "legacy-name": _("Its name %(found)s does not follow the naming convention; the canonical form is %(instead)s."),
 }
-
-
-def sentence(finding: Finding) -> str:
-    """Say a finding in the language of the moment."""
-    if finding.code not in SENTENCES:
-        return say(containerfile.worded(finding.code, finding.found, finding.instead))
-    return str(SENTENCES[finding.code]) % {"found": finding.found, "instead": finding.instead}
 
 
 def expand_inspect(release_id: int) -> Sequence[StepSpec]:

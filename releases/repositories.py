@@ -88,6 +88,20 @@ def read_text(repository: str, commit: str, path: str) -> str:
         ) from error
 
 
+def difference(repository: str, before: str, after: str, *arguments: str, most: int) -> str:
+    """Give git's difference between two commits, at most `most` bytes of it; what is no UTF-8 is replaced.
+
+    Raises RepositoryError when one of them is not kept here.
+    """
+    snapshot(repository, before)
+    words = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", *arguments, before, after)
+    with reading(repository, after, *words) as answer:
+        text = answer.read(most)
+        while answer.read(BLOCK_BYTES):  # git ends well only when somebody reads to its end
+            pass
+    return text.decode(errors="replace").replace("\0", "�")
+
+
 def archive(repository: str, commit: str, target: Path) -> None:
     """Unpack a commit's files into an empty folder, streamed, with modes 0755 and 0644 and its symbolic links.
 

@@ -54,5 +54,7 @@ def requested_changes(release: Release) -> Transition | None:
     """Give the request that the author of a release has not answered yet by submitting it again."""
     if release.state not in {Release.State.DRAFT, Release.State.BUILDING, Release.State.BUILT}:
         return None
-    last = release.transitions.select_related("by").filter(source=Release.State.IN_REVIEW).last()
+    last = (
+        release.transitions.select_related("by").filter(source=Release.State.IN_REVIEW, to=Release.State.DRAFT).last()
+    )
     return last if last is not None and last.reason != EDITED_IN_REVIEW else None

@@ -7,10 +7,11 @@ from typing import Any
 import rfc8785
 from django.utils.translation import gettext as _
 
+from catalog.models import Version
 from releases.build import round_of
 from releases.definition import Bilingual, Definition, read_definition
 from releases.errors import NotSubmittableError
-from releases.models import Build, Release
+from releases.models import Build, Release, ReviewDiff
 
 # Which verdicts of a round, build 1 first, keep what a release declares of its reproducibility.
 TWICE_ALIKE = [Build.Verdict.FIRST, Build.Verdict.IDENTICAL]
@@ -31,21 +32,62 @@ def reviewed_build(release: Release) -> Build:
     return builds[0]
 
 
+def newest_diff(release: Release) -> ReviewDiff | None:
+    """Give the difference to the version before that was made last for the newest round; None where there is none."""
+    newest = release.builds.filter(purpose=Build.Purpose.REVIEW).order_by("-round").values_list("round", flat=True)
+    return (
+        release.diffs.filter(round__in=newest[:1])
+        .select_related("against__dataset")
+        .order_by("-made_at", "-pk")
+        .first()
+    )
+
+
+def is_stale(diff: ReviewDiff, release: Release) -> bool:
+    """Tell whether another version is the one before by now."""
+    before = Version.objects.before(release.version)
+    return diff.against_id != (before.pk if before else None)
+
+
+def reviewed_diff(release: Release) -> ReviewDiff:
+    """Give the difference that a review looks at; NotSubmittableError for none or an outdated one."""
+    diff = newest_diff(release)
+    if diff is None:
+        raise NotSubmittableError(
+            _(
+                "%(release)s: what changed since the version before is not compared yet. "
+                "Wait for the comparison, or start it from the page of the release."
+            )
+            % {"release": release}
+        )
+    if is_stale(diff, release):
+        raise NotSubmittableError(
+            _(
+                "%(release)s: another version was published or withdrawn since it was compared. "
+                "Compare it again from the page of the release, and review the new difference."
+            )
+            % {"release": release}
+        )
+    return diff
+
+
 def reviewed_digest(release: Release) -> str:
     """Compute the sha256 of the RFC 8785 JSON of all that a reviewer decides on.
 
-    {manifest digest, output digests, items, metadata en, metadata fr, policy}. DOI, mirror addresses and
-    times are outside it, since they follow from the approval.
+    {manifest digest, difference digest, output digests, items, metadata en, metadata fr, policy}. DOI, mirror
+    addresses and times are outside it, since they follow from the approval.
     """
     return hashlib.sha256(rfc8785.dumps(reviewed_document(release))).hexdigest()
 
 
 def reviewed_document(release: Release) -> dict[str, Any]:
+    """Give what the digest is of; raises NotSubmittableError where there is no build or no difference to review."""
     build = reviewed_build(release)
     definition = read_definition(release.definition)
     return {
         "version": str(release.version),
         "manifest": build.manifest.sha256,
+        "difference": reviewed_diff(release).sha256,
         "outputs": {output.path: output.sha256 for output in build.outputs.order_by("path")},
         "declared": [[one.path, one.key, one.role, one.media_type] for one in release.outputs.order_by("path")],
         "items": [

@@ -4,6 +4,7 @@
 
 - A build that fails or differs goes back: building → draft.
 - Requested changes and any edit go back to draft: built, in_review, approved → draft.
+- A comparison that is made again takes a release out of review, to be submitted anew: in_review → built.
 - An edit is written down as draft → draft, so that whoever wrote a part of it is known and does not approve it.
 - From publishing on nothing goes back; failure is a state of Job and Step.
 """
@@ -22,6 +23,7 @@ MOVES: frozenset[tuple[str, str]] = frozenset(
         ("built", "draft"),
         ("in_review", "approved"),
         ("in_review", "draft"),
+        ("in_review", "built"),
         ("approved", "publishing"),
         ("approved", "draft"),
         ("publishing", "published"),

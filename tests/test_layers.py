@@ -20,6 +20,7 @@ LAYERS = ("errors", "pure", "models", "use case", "door")
 DOORS = {
     "admin",
     "admin_decisions",
+    "admin_diff",
     "admin_ingests",
     "admin_pages",
     "views",
@@ -45,10 +46,13 @@ PURE = {
         "stac",
         "stac_schemas",
         "geoparquet",
+        "inspection",
+        "footprint",
     },
     "releases": {
         "manifest",
         "definition",
+        "diff",
         "states",
         "envelopes",
         "provenance",
@@ -183,7 +187,7 @@ def pure_files() -> list[Path]:
     paths = sources(*APPS)
     return [
         path for path in paths if path.relative_to(ROOT).with_suffix("").parts[1] in PURE.get(path.parts[-2], set())
-    ] + [path for path in paths if "naming" in path.parts]
+    ] + [path for path in paths if {"naming", "diff"} & set(path.relative_to(ROOT).parts)]
 
 
 def is_ours_and_pure(name: str) -> bool:

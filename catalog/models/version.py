@@ -17,6 +17,12 @@ class VersionQuerySet(models.QuerySet["Version"]):
         published = self.filter(dataset=dataset, state=Version.State.PUBLISHED).order_by("-precedence")
         return published.filter(prerelease="").first() or published.first()
 
+    def before(self, version: "Version") -> "Version | None":
+        """Give the version before one, by precedence, of those of its dataset that are published or deprecated."""
+        offered = (Version.State.PUBLISHED, Version.State.DEPRECATED)
+        older = self.filter(dataset=version.dataset_id, state__in=offered, precedence__lt=version.precedence)
+        return older.order_by("-precedence").first()
+
     def publish(self, pk: int, *, at: object) -> bool:
         """Make a draft public; False means that it was not a draft any more."""
         return (

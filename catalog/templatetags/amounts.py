@@ -13,6 +13,7 @@ from catalog import amounts
 
 register = template.Library()
 
+WHOLE_KM2 = 100
 FORMATS = {
     "application/geo+json": "GeoJSON",
     "application/gzip": "gzip",
@@ -90,6 +91,12 @@ def media(media_type: str) -> SafeString:
     """The name by which people know a media type, with the type itself as its title."""
     name = FORMATS.get(media_type.partition(";")[0].strip(), media_type)
     return format_html('<span title="{}">{}</span>', media_type, name)
+
+
+@register.filter
+def area(km2: float) -> str:
+    """An area in km², whole where it is large."""
+    return f"{number_format(km2, 0 if km2 >= WHOLE_KM2 else 3, force_grouping=True)}{amounts.NBSP}km²"
 
 
 @register.filter

@@ -7,12 +7,12 @@ from django.urls import reverse
 from django.utils.translation import get_language
 
 from catalog.citation import Citation
+from catalog.footprint import draw
 from catalog.models import Dataset, Item, Version
 from catalog.places import place_name
 from catalog.search import LISTED, public_datasets
 from dfc_site.entries import collection_href
 from dfc_site.entries import latest as latest_of
-from dfc_site.pages.footprint import draw
 from dfc_site.pages.timeline import timeline_of
 from releases.models import MetadataRevision
 

@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Sum
 from catalog.models import Version
 from catalog.models.dataset import in_language
 from releases.containerfile import is_containerfile
-from releases.inspect import sentence
+from releases.findings import FROM_DIFF, sentence
 from releases.models import Build, Release, SourceFile
 from releases.rebuilds import rebuilds_of
 
@@ -91,9 +91,10 @@ def has_second_person(release: Release) -> bool:
 
 
 def findings_of(release: Release) -> list[Finding]:
+    """Give what inspections found; what the reviewer was told of the difference stands in its own place."""
     return [
         Finding(one.file, KINDS[one.severity], one.get_severity_display(), sentence(one))
-        for one in release.findings.all()[:FINDINGS_SHOWN]
+        for one in release.findings.exclude(code__in=FROM_DIFF)[:FINDINGS_SHOWN]
     ]
 
 

@@ -14,13 +14,13 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from pyarrow import parquet
 
+from catalog.footprint import Picture, draw, draw_boxes
 from catalog.models import Asset, Item, Version
 from catalog.places import place_name
 from catalog.storage.base import StorageRefusedError, StorageUnavailableError
 from catalog.storage.connect import own_storage
 from dfc_site.entries import citation_of, item_href
 from dfc_site.pages.evidence import Row, rows_of
-from dfc_site.pages.footprint import Picture, draw, draw_boxes
 from dfc_site.pages.provenance import provenance_of
 from dfc_site.pages.rebuild import bundle_of, unpacking
 from dfc_site.pages.timeline import timeline_of
@@ -33,6 +33,7 @@ from mirrors.redirect import find_version, open_to_all
 from mirrors.safety import NOTHING, Safety, safety_of
 from mirrors.selection import Ranking
 from releases.models import MetadataRevision
+from releases.shown_diff import public_changes
 from swarm.models import Torrent
 from swarm.read import magnet_link, torrents_of
 
@@ -113,6 +114,7 @@ def context_of(found: Version, *, now: datetime) -> dict[str, Any]:
         "mirrors": mirror_rows(evidence, mirrors, safety),
         "safety": safety,
         "broken": copies_of(found).filter(state__in=BROKEN).count(),
+        "changes": public_changes(found),
         "section": "datasets",
         "ways": ways_of(files, main, found, language, has_tiles=bool(tiles)),
         "commands": commands_of(found, files, now=now),

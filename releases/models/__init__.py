@@ -28,6 +28,7 @@ from releases.models.release import (
     SourceFile,
     Transition,
 )
+from releases.models.review_diff import ReviewDiff
 from releases.models.revision import MetadataRevision
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "Recipe",
     "Release",
     "ReleaseQuerySet",
+    "ReviewDiff",
     "SigningKey",
     "SourceFile",
     "Step",

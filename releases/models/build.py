@@ -178,7 +178,8 @@ class KnownCause(models.Model):
 class Finding(models.Model):
     """One thing that an inspection found in a source or output of the newest build, shown to the reviewer.
 
-    `found` and `instead` are the facts of its sentence, which releases/inspect.py keeps for each `code`.
+    `found` and `instead` are the facts of its sentence, which releases/findings.py finds for each `code`; `place` is
+    the column, or the field of release.toml, that it is about.
     """
 
     class Severity(models.TextChoices):
@@ -191,6 +192,7 @@ class Finding(models.Model):
     is_source = models.BooleanField()
     code = models.CharField(max_length=40)
     severity = models.CharField(max_length=7, choices=Severity)
+    place = models.CharField(max_length=255, blank=True)
     found = models.CharField(max_length=255, blank=True)
     instead = models.CharField(max_length=255, blank=True)
     at = models.DateTimeField()

@@ -44,6 +44,12 @@ BOARD = f"{RELEASE}{{waiting}}/board/"
 ADMIN = {
     "admin-home": "/admin/",
     "admin-release": f"{RELEASE}{{waiting}}/change/",
+    "admin-review": f"{RELEASE}{{waiting}}/diff/",
+    "admin-review-schema": f"{RELEASE}{{waiting}}/diff/?tab=schema",
+    "admin-review-statistics": f"{RELEASE}{{waiting}}/diff/?tab=statistics",
+    "admin-review-metadata": f"{RELEASE}{{waiting}}/diff/?tab=metadata",
+    "admin-review-map": f"{RELEASE}{{waiting}}/diff/?tab=map",
+    "admin-review-recipe": f"{RELEASE}{{waiting}}/diff/?tab=recipe",
     "admin-release-public": f"{RELEASE}{{public}}/change/",
     "admin-board": f"{RELEASE}{{public}}/board/",
     "admin-list-releases": RELEASE,

@@ -12,7 +12,7 @@ from catalog.models import Edition, Item, ItemLink
 from catalog.stac_schemas import validate
 from dfc_site import demo
 from releases.build import request_build
-from releases.inspect import sentence
+from releases.findings import sentence
 from releases.jobs import engine
 from releases.models import Release
 from releases.submit import submit_release

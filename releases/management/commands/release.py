@@ -18,7 +18,7 @@ from releases.build import request_build
 from releases.definition import Definition, read_definition
 from releases.edit import check_edit, edit_release
 from releases.find import find_release
-from releases.management import second_thoughts
+from releases.management import differences, second_thoughts
 from releases.management.acts import add_version, add_writing, user_of
 from releases.models import Job, Release, Transition
 from releases.submit import submit_release
@@ -56,6 +56,7 @@ class Command(BaseCommand):
             one = acts.add_parser(act, help=text)
             add_version(one, nargs="?" if act == "status" else None)
             one.add_argument("--json", action="store_true")
+        differences.add_acts(acts)
         second_thoughts.add_acts(acts)
 
     def handle(self, *, act: str, **options: Any) -> None:
@@ -69,7 +70,8 @@ class Command(BaseCommand):
         self.show(result, options)
 
     def run(self, act: str, options: dict[str, Any]) -> dict[str, Any]:
-        carry_out = second_thoughts.ACTS[act] if act in second_thoughts.ACTS else getattr(self, act)
+        elsewhere = {**differences.ACTS, **second_thoughts.ACTS}
+        carry_out = elsewhere[act] if act in elsewhere else getattr(self, act)
         result: dict[str, Any] = carry_out(options)
         return result
 

@@ -48,9 +48,33 @@ def frame(west: float, south: float, east: float, north: float) -> Frame:
 def draw(footprint_wkb: bytes) -> Picture:
     """Draw a WGS 84 geometry."""
     shape = simplified(shapely.from_wkb(footprint_wkb))
-    around = frame(*shape.bounds)
-    path = "".join(f"M{'L'.join(shown(around.place(*point)) for point in ring)}Z" for ring in rings(shape))
-    return Picture(width=WIDTH, height=HEIGHT, path=path)
+    return Picture(width=WIDTH, height=HEIGHT, path=outline(shape, frame(*shape.bounds)))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two outlines in one frame; an empty path where there is no shape."""
+
+    width: int
+    height: int
+    before: str
+    after: str
+
+
+def draw_pair(before_wkb: bytes | None, after_wkb: bytes | None) -> Pair | None:
+    """Draw two WGS 84 geometries in the frame of both; None where both are missing or empty."""
+    given = [shapely.from_wkb(wkb) if wkb else shapely.Polygon() for wkb in (before_wkb, after_wkb)]
+    shapes = [shape if shape.is_empty else simplified(shape) for shape in given]
+    both = shapely.GeometryCollection([shape for shape in shapes if not shape.is_empty])
+    if both.is_empty:
+        return None
+    around = frame(*both.bounds)
+    before, after = (outline(shape, around) for shape in shapes)
+    return Pair(WIDTH, HEIGHT, before, after)
+
+
+def outline(shape: BaseGeometry, around: Frame) -> str:
+    return "".join(f"M{'L'.join(shown(around.place(*point)) for point in ring)}Z" for ring in rings(shape))
 
 
 def draw_boxes(boxes: Sequence[tuple[float, float, float, float]]) -> Picture:
