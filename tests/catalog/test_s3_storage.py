@@ -345,9 +345,11 @@ print({peak})
 """
 
 
-@pytest.mark.parametrize("size_mib", [96, pytest.param(1024, marks=pytest.mark.long)])
-def test_memory_stays_flat_however_long_the_file_is(s3: S3Server, tmp_path: Path, size_mib: int) -> None:
-    storage = new_storage(s3, tmp_path, part_bytes=8 * MIB)
+@pytest.mark.parametrize(("size_mib", "part_mib"), [(112, 64), pytest.param(1024, 8, marks=pytest.mark.long)])
+def test_memory_stays_flat_however_long_file_and_parts_are(
+    s3: S3Server, tmp_path: Path, size_mib: int, part_mib: int
+) -> None:
+    storage = new_storage(s3, tmp_path, part_bytes=part_mib * MIB)
     program = MEMORY.format(
         size_bytes=size_mib * MIB,
         peak=PEAK_KIB,
