@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from catalog.storage.files import OpenAt, Progress, drop_partials, locate, read_file, write_file
+from catalog.storage.receive import LocalReceiver
 
 
 class LocalStorage:
@@ -53,6 +54,10 @@ class LocalStorage:
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_file(target, size_bytes, open_at, tag=tag, progress=progress)
+
+    def receive(self, key: str, *, tag: str) -> LocalReceiver:
+        """Take in a file of unknown size; see LocalReceiver. `tag` names the content, as for `write`."""
+        return LocalReceiver(self.path(key), tag)
 
     def write_bytes(self, key: str, content: bytes) -> None:
         """Write a small file whole."""
