@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Protocol
+from types import TracebackType
+from typing import IO, Protocol, Self
 
 from catalog.errors import PersonMustActError, TryLaterError
 from catalog.storage.files import OpenAt, Progress
@@ -19,19 +20,30 @@ class StorageRefusedError(PersonMustActError):
 
 
 class Receiver(Protocol):
-    """A file of which neither length nor digest is known yet; it exists from `commit` on, and not before."""
+    """A file of which neither length nor digest is known yet; it exists from `commit` on, and not before.
 
-    done_bytes: int  # what an earlier try left here, 0 where nothing can be left
+    `done_bytes` is, before the first `append`, what an earlier try left here: 0 where nothing can be left.
+    """
+
+    done_bytes: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
     def kept(self) -> Iterator[bytes]:
         """Give the first `done_bytes` again, so that they can be hashed."""
 
-    def append(self, block: bytes) -> None: ...
+    def append(self, block: bytes) -> None:
+        """Add bytes at the end."""
 
     def restart(self) -> None:
         """Forget all bytes so far: the source begins again."""
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """Make the file of all that came, in the place of what had its key before."""
 
 
 class Storage(Protocol):
@@ -62,8 +74,8 @@ class Storage(Protocol):
         writes the same file.
         """
 
-    def receive(self, key: str, *, tag: str) -> AbstractContextManager[Receiver]:
-        """Take in a file of unknown size; `tag` names the content, as for `write`."""
+    def receive(self, key: str, *, tag: str) -> Receiver:
+        """Take in a file of unknown length, in a `with`; `tag` names the content, as for `write`."""
 
     def write_bytes(self, key: str, content: bytes) -> None:
         """Write a small file whole."""

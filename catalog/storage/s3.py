@@ -165,11 +165,11 @@ class S3Storage:
                 raise
 
     def has(self, key: str, size_bytes: int, tag: str) -> bool:
-        """Tell whether a file of that size was written with that tag."""
+        """Tell whether a file of that size was written with that tag; an untagged one might be another."""
         with suppress(FileNotFoundError):
             found = self.head(key)
             tags = {name.lower(): value for name, value in found["Metadata"].items()}
-            return bool(found["ContentLength"] == size_bytes and tags.get(TAG) == quote(tag))
+            return bool(tag and found["ContentLength"] == size_bytes and tags.get(TAG) == quote(tag))
         return False
 
     def write_bytes(self, key: str, content: bytes) -> None:

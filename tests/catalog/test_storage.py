@@ -18,7 +18,7 @@ from catalog.storage.base import Storage
 from catalog.storage.files import FileBusyError, SourceLengthError, StorageKeyError, locate
 from catalog.storage.local import LocalStorage
 from catalog.storage.s3 import S3Storage
-from tests.buckets import new_storage
+from tests.buckets import PART_BYTES, new_storage
 from tests.servers.s3 import ACCESS_KEY, SECRET_KEY
 
 CONTENT = bytes(range(256)) * 5000
@@ -269,3 +269,25 @@ def test_progress_ends_with_the_whole_file(storage: Storage) -> None:
     storage.write("file.bin", len(CONTENT), of(CONTENT), progress=told.append)
     assert told == sorted(told)
     assert told[-1] == len(CONTENT)
+
+
+@pytest.mark.parametrize("length", [0, 1, PART_BYTES, PART_BYTES + 1, len(CONTENT)])
+def test_a_file_of_unknown_length_is_received(storage: Storage, length: int) -> None:
+    with storage.receive("a/file.bin", tag="t") as receiver:
+        assert receiver.done_bytes == 0
+        assert list(receiver.kept()) == []
+        for start in range(0, length, 7001):
+            receiver.append(CONTENT[start : min(length, start + 7001)])
+        assert storage.size("a/file.bin") is None
+        receiver.commit()
+    assert b"".join(storage.read("a/file.bin")) == CONTENT[:length]
+
+
+@pytest.mark.parametrize("length", [1000, len(CONTENT)])
+def test_a_source_that_begins_again_is_received_from_its_begin(storage: Storage, length: int) -> None:
+    with storage.receive("file.bin", tag="t") as receiver:
+        receiver.append(b"x" * length)
+        receiver.restart()
+        receiver.append(CONTENT)
+        receiver.commit()
+    assert b"".join(storage.read("file.bin")) == CONTENT
