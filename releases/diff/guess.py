@@ -16,7 +16,7 @@ import duckdb
 from releases.diff.session import MEMORY, THREADS, linked, quoted
 
 MEBI = 1 << 20
-GUESSED: Mapping[str, int] = {".csv": 256 * MEBI, ".json": 64 * MEBI, ".geojson": 64 * MEBI, ".ndjson": 64 * MEBI}
+GUESSED: Mapping[str, int] = {".csv": 256 * MEBI, ".json": 24 * MEBI, ".geojson": 24 * MEBI, ".ndjson": 24 * MEBI}
 READERS = {".csv": "read_csv({path}, sample_size = -1)", ".ndjson": "read_json({path}, format = 'newline_delimited')"}
 
 

@@ -122,8 +122,8 @@ def packages(lock: str) -> dict[str, str]:
 
 def patch_of(old: Locked, new: Locked) -> str:
     """Give the unified difference of two environment definitions without hashes, cut at LONGEST_DIFF."""
-    before, after = (
+    mine, theirs = (
         [line for line in one.environment_text.splitlines() if "--hash=" not in line] for one in (old, new)
     )
-    lines = difflib.unified_diff(before, after, fromfile=old.environment, tofile=new.environment, lineterm="")
+    lines = difflib.unified_diff(mine, theirs, fromfile=old.environment, tofile=new.environment, lineterm="")
     return "\n".join(lines)[:LONGEST_DIFF]

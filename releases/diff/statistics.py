@@ -54,8 +54,14 @@ def read_facts(tables: Session, name: str, columns: Sequence[Column], path: Path
         extremes = answers(tables, name, [exact(place, columns[place]) for place in places], 3)
         distinct = answers(tables, counted_in(tables, name, sample, places), estimates(columns, places), 1)
         for (present, least, greatest), (about,) in zip(extremes, distinct, strict=True):
-            facts.append(Statistics(rows - int(present), least, greatest, None if about is None else int(about)))
+            ends = plain(least), plain(greatest)
+            facts.append(Statistics(rows - int(present), *ends, None if about is None else int(about)))
     return TableFacts(rows, sample.rows if sample else None, tuple(facts))
+
+
+def plain(extreme: str | None) -> str | None:
+    """Give zero one form: writers of Parquet note the least zero as negative, whatever the values are."""
+    return "0.0" if extreme == "-0.0" else extreme
 
 
 def chunks(count: int) -> Iterator[range]:
@@ -98,14 +104,15 @@ class Sample:
     rows: int
 
     def read(self, places: Sequence[int]) -> pa.Table:
-        """Give these columns, named by place; a name that stands twice is read twice and taken by its place."""
+        """Give these columns, named by place; a name that stands twice is read twice and taken by its occurrence."""
         with parquet.ParquetFile(self.path) as file:
             names = file.schema_arrow.names
-            wanted = {names[place] for place in places}
-            read = [place for place, name in enumerate(names) if name in wanted]
-            batches = [one for group in self.groups for one in self.first_rows(file, group, sorted(wanted))]
-        columns = {f"c{place}": [one.column(read.index(place)) for one in batches] for place in places}
-        return pa.table({name: pa.chunked_array(parts) for name, parts in columns.items()})
+            wanted = list(dict.fromkeys(names[place] for place in places))
+            batches = [one for group in self.groups for one in self.first_rows(file, group, wanted)]
+        found = {place: position(batches[0].schema.names, names, place) for place in places}
+        return pa.table(
+            {f"c{place}": pa.chunked_array([one.column(at) for one in batches]) for place, at in found.items()}
+        )
 
     def first_rows(self, file: parquet.ParquetFile, group: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         left = self.share
@@ -114,6 +121,13 @@ class Sample:
             left -= batch.num_rows
             if left <= 0:
                 return
+
+
+def position(read: Sequence[str], names: Sequence[str], place: int) -> int:
+    """Find where the column at `place` of a file stands among those that were read, in whatever order they came."""
+    name = names[place]
+    same_name = [at for at, other in enumerate(read) if other == name]
+    return same_name[names[:place].count(name)]
 
 
 def sampled(path: Path, most_rows: int) -> Sample:
