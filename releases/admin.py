@@ -166,7 +166,7 @@ class ManifestAdmin(ReadOnlyAdmin):
 class RebuilderForm(forms.ModelForm):
     """A new rebuilder; why its key is recognised is kept in its history."""
 
-    reason = forms.CharField(label=_("reason"), widget=forms.Textarea(attrs={"rows": 3}))
+    reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 3}))
     by: Any = None  # who is signed in; the admin says it
 
     def clean(self) -> dict[str, Any]:
@@ -282,9 +282,6 @@ class AttestationAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.download)
         return [path("<int:pk>/envelope/", view, name="releases_attestation_envelope"), *super().get_urls()]
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return ["statement", *super().get_fields(request, obj)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
         return ["statement"]

@@ -174,7 +174,7 @@ def test_a_tampered_recipe_gives_a_public_difference_that_names_the_file(
     words = published.page(client)
     assert "0 of 1 rebuilder got the same bytes." in words
     assert "Only 0 of 1 rebuilders got these bytes." in words
-    assert re.search(r"Different University lab , CA .* words\.csv : other bytes", words)
+    assert re.search(r"Different University lab , CA .* words\.csv · other bytes", words)
     assert "Its code was not the published one." in words
 
 
