@@ -32,6 +32,7 @@ def client_of(service: Service, pid: int) -> Any:  # noqa: ARG001  lines made be
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         retries={"mode": "standard", "max_attempts": 3},
+        max_pool_connections=64,
         connect_timeout=10,
         read_timeout=60,
     )

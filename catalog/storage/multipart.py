@@ -24,7 +24,7 @@ MOST_PARTS = 10_000
 PLANNED_PARTS = 9_000  # of an announced length; the rest is for a source that was wrong by a little
 LARGEST_PART = 5 << 30
 PARTS_A_STEP = 1_000
-IN_MEMORY_BYTES = 8 * MIB  # of one part; what is above goes to a file without a name
+IN_MEMORY_BYTES = 8 * MIB
 BLOCK_BYTES = MIB
 
 
@@ -41,11 +41,11 @@ def grown_part(number: int, first: int) -> int:
 
 
 class Body:
-    """The bytes of one part; memory stays below 8 MiB however long it gets."""
+    """The bytes of one part; what is above `in_memory_bytes` lies in a file without a name in `scratch`."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, in_memory_bytes: int = IN_MEMORY_BYTES) -> None:
         self.size_bytes = 0
-        self.file = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(scratch))  # noqa: SIM115  see `close`
+        self.file = SpooledTemporaryFile(max_size=in_memory_bytes, dir=str(scratch))  # noqa: SIM115  see `close`
 
     def add(self, block: bytes | memoryview) -> None:
         self.file.write(block)

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +14,7 @@ SizeOf = Callable[[int], int]
 
 
 class PartWriter:
-    """Cuts what is appended into parts of `size_of(number)` bytes and sends them; at most 4 parts are in memory.
+    """Cuts what is appended into parts of `size_of(number)` bytes; sends `at_once` of them while one more fills.
 
     `present` are the parts that the service has already: writing goes on at byte `done_bytes`, behind those that come
     first without a gap, and parts behind the gap are not sent again. What fails on the way is raised by `append` and
@@ -26,17 +25,19 @@ class PartWriter:
         self,
         upload: Multipart,
         size_of: SizeOf,
-        scratch: Path,
+        new_body: Callable[[], Body],
         *,
         present: Mapping[int, Part],
         progress: Progress = ignore,
+        at_once: int = AT_ONCE,
     ) -> None:
-        self.upload, self.size_of, self.scratch, self.progress = upload, size_of, scratch, progress
+        self.upload, self.size_of, self.new_body = upload, size_of, new_body
+        self.progress, self.at_once = progress, at_once
         self.parts = {number: part for number, part in present.items() if part.size_bytes == size_of(number)}
         self.number = next(number for number in range(1, len(self.parts) + 2) if number not in self.parts)
         self.done_bytes = sum(size_of(number) for number in range(1, self.number))
-        self.body = Body(self.scratch)
-        self.pool = ThreadPoolExecutor(AT_ONCE)
+        self.body = self.new_body()
+        self.pool = ThreadPoolExecutor(at_once)
         self.sending: deque[tuple[Future[Part], Body]] = deque()
 
     def __enter__(self) -> Self:
@@ -70,8 +71,8 @@ class PartWriter:
             self.body.close()
         else:
             self.sending.append((self.pool.submit(self.upload.put, self.number, self.body), self.body))
-        self.number, self.body = self.number + 1, Body(self.scratch)
-        while len(self.sending) >= AT_ONCE or (self.sending and self.sending[0][0].done()):
+        self.number, self.body = self.number + 1, self.new_body()
+        while len(self.sending) >= self.at_once or (self.sending and self.sending[0][0].done()):
             self.settle()
 
     def settle(self) -> None:

@@ -128,7 +128,8 @@ class S3Storage:
         """Send what is missing of an upload and finish it; an upload that does not lead to the file is forgotten."""
         begun, present = self.go_on(key, size_bytes, tag)
         size_of = partial(length_of_part, size_bytes, begun.part_bytes)
-        writer = PartWriter(begun.upload, size_of, self.made_scratch(), present=present, progress=progress)
+        new_body = partial(Body, self.made_scratch())
+        writer = PartWriter(begun.upload, size_of, new_body, present=present, progress=progress)
         try:
             with writer:
                 send_all(writer, size_bytes, open_at)

@@ -10,6 +10,7 @@ from catalog.storage.address import MIB, S3Address
 from catalog.storage.multipart import Body, Multipart, grown_part
 from catalog.storage.parts import PartWriter
 
+IN_MEMORY_BYTES = MIB  # of each part: many files are received at the same time
 EQUAL_PART_BYTES = 64 * MIB  # 10,000 of them are 625 GiB
 
 
@@ -31,10 +32,11 @@ class S3Receiver:
         address: S3Address,
         scratch: Path,
     ) -> None:
-        self.begin, self.put, self.complete, self.scratch = begin, put, complete, scratch
+        self.begin, self.put, self.complete = begin, put, complete
+        self.new_body = partial(Body, scratch, IN_MEMORY_BYTES)
         self.first_bytes = address.part_bytes
         self.size_of = size_of_part(address)
-        self.body = Body(scratch)
+        self.body = self.new_body()
         self.writer: PartWriter | None = None
 
     def __enter__(self) -> Self:
@@ -60,7 +62,7 @@ class S3Receiver:
     def opened(self) -> PartWriter:
         """Give the upload's writer; begins the upload with what came so far."""
         if self.writer is None:
-            self.writer = PartWriter(self.begin(), self.size_of, self.scratch, present={})
+            self.writer = PartWriter(self.begin(), self.size_of, self.new_body, present={}, at_once=1)
             for block in iter(partial(self.body.rewound().read, MIB), b""):
                 self.writer.append(block)
             self.body.close()
@@ -70,7 +72,7 @@ class S3Receiver:
         """Forget all bytes so far: the source begins again."""
         self.drop()
         self.body.close()
-        self.body = Body(self.scratch)
+        self.body = self.new_body()
 
     def drop(self) -> None:
         """Drop the upload if there is one; after a `commit` there is none."""

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.storage.address import S3Address
 from catalog.storage.answers import AlreadyThereError
 from catalog.storage.base import StorageRefusedError, StorageUnavailableError
 from catalog.storage.files import FileBusyError, SourceLengthError
@@ -29,6 +30,7 @@ from catalog.storage.multipart import (
     uploads,
 )
 from catalog.storage.s3 import S3Storage
+from catalog.storage.s3_receive import size_of_part
 from tests.buckets import PART_BYTES, new_storage, opened
 from tests.fakes.broken_line import broken_line
 from tests.releases.processes import PEAK_KIB
@@ -79,6 +81,13 @@ def test_the_parts_of_a_file_of_unknown_length_grow_until_any_fits(first: int) -
     assert max(parts) <= LARGEST_PART
     assert sum(parts) >= min(WHOLE, first * (MOST_PARTS << 6))
     assert next(number for number, done in enumerate(accumulate(parts)) if done >= 10 << 30) < MOST_PARTS
+
+
+def test_a_service_that_wants_equal_parts_gets_them() -> None:
+    address = S3Address("bucket", parts="equal")
+    assert {size_of_part(address)(number) for number in (1, 1001, MOST_PARTS)} == {64 * MIB}
+    assert size_of_part(replace(address, part_bytes=128 * MIB))(1) == 128 * MIB
+    assert size_of_part(replace(address, parts="growing"))(1001) == 16 * MIB
 
 
 def test_only_missing_parts_are_sent(storage: S3Storage) -> None:
@@ -300,6 +309,7 @@ def test_what_a_killed_receiver_left_is_dropped_by_its_age(storage: S3Storage) -
 
 
 MEMORY = """
+from contextlib import ExitStack
 from pathlib import Path
 from catalog.storage.address import S3Address
 from catalog.storage.s3 import S3Storage
@@ -316,13 +326,19 @@ with storage.receive("unknown.bin", tag="t") as receiver:
     for block in source(SIZE // 2):
         receiver.append(block)
     receiver.commit()
+with ExitStack() as stack:
+    for number in range(16):
+        receiver = stack.enter_context(storage.receive(f"many/{{number}}.bin", tag="t"))
+        for block in source(SIZE - (8 << 20)):
+            receiver.append(block)
 assert sum(map(len, storage.read("long.bin"))) == SIZE
 print({peak})
 """
 
 
-@pytest.mark.parametrize(("size_mib", "part_mib"), [(112, 64), pytest.param(1024, 8, marks=pytest.mark.long)])
-def test_memory_stays_flat_however_long_file_and_parts_are(
+@pytest.mark.parametrize(("size_mib", "part_mib"), [(112, 64), pytest.param(512, 8, marks=pytest.mark.long)])
+@pytest.mark.timeout(300)
+def test_memory_stays_flat_however_long_and_many_files_are(
     s3: S3Server, tmp_path: Path, size_mib: int, part_mib: int
 ) -> None:
     storage = new_storage(s3, tmp_path, part_bytes=part_mib * MIB)

@@ -17,7 +17,7 @@ from tests.buckets import new_storage, own_is
 from tests.servers.s3 import S3Server
 from tests.site import walk
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.s3, pytest.mark.long]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.s3, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
