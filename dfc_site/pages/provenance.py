@@ -11,6 +11,7 @@ from catalog.models import Version
 from catalog.models.dataset import in_language
 from releases.findings import FROM_DIFF, sentence
 from releases.models import Build, Release, SourceFile
+from releases.shown_diff import public_changes
 
 SOURCES_SHOWN, FINDINGS_SHOWN = 50, 50
 LONGEST_MANIFEST = 20_000  # characters; a longer one is in the source bundle and would make the page heavy
@@ -60,6 +61,7 @@ def provenance_of(version: Version) -> dict[str, Any]:
         "manifest_shown": indented(manifest.body) if len(manifest.body) <= LONGEST_MANIFEST else "",
         "second_person": has_second_person(release),
         "findings": findings_of(release),
+        "changes": public_changes(release),
     }
 
 
