@@ -33,6 +33,7 @@ PEER = """
 import sys
 import duckdb
 connection = duckdb.connect(config={"threads": 2})
+connection.execute("SET enable_progress_bar = false")
 for path in sys.argv[1:3]:
     assert len(connection.execute(f"SUMMARIZE SELECT * FROM read_parquet('{path}')").fetchall()) == int(sys.argv[3])
 """

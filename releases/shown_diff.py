@@ -9,7 +9,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from catalog.models import Version
 from releases.models import Finding, Release, ReviewDiff
 from releases.remarks import say_remark
 from releases.review import newest_diff
@@ -249,10 +248,9 @@ def counts_of(document: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def public_changes(version: Version) -> dict[str, Any]:
+def public_changes(release: Release) -> dict[str, Any]:
     """Give what a public page says of the change since the version before; empty where nothing was compared."""
-    release = Release.objects.filter(version=version).first()
-    diff = newest_diff(release) if release else None
+    diff = newest_diff(release)
     if diff is None or diff.against is None:
         return {}
     document = document_of(diff)

@@ -13,6 +13,7 @@ from releases.containerfile import is_containerfile
 from releases.findings import FROM_DIFF, sentence
 from releases.models import Build, Release, SourceFile
 from releases.rebuilds import rebuilds_of
+from releases.shown_diff import public_changes
 
 SOURCES_SHOWN, FINDINGS_SHOWN = 50, 50
 LONGEST_MANIFEST = 20_000  # characters; a longer one is in the source bundle and would make the page heavy
@@ -66,6 +67,7 @@ def provenance_of(version: Version) -> dict[str, Any]:
         "rebuilds": rebuilds_of(version),
         "second_person": has_second_person(release),
         "findings": findings_of(release),
+        "changes": public_changes(release),
     }
 
 

@@ -33,7 +33,6 @@ from mirrors.redirect import find_version, open_to_all
 from mirrors.safety import NOTHING, Safety, safety_of
 from mirrors.selection import Ranking
 from releases.models import MetadataRevision
-from releases.shown_diff import public_changes
 from swarm.models import Torrent
 from swarm.read import magnet_link, torrents_of
 
@@ -114,7 +113,6 @@ def context_of(found: Version, *, now: datetime) -> dict[str, Any]:
         "mirrors": mirror_rows(evidence, mirrors, safety),
         "safety": safety,
         "broken": copies_of(found).filter(state__in=BROKEN).count(),
-        "changes": public_changes(found),
         "section": "datasets",
         "ways": ways_of(files, main, found, language, has_tiles=bool(tiles)),
         "commands": commands_of(found, files, now=now),
