@@ -1,7 +1,7 @@
 """Known causes of drift between two builds, each with the switch that fixes it. Pure.
 
-What is said here was seen: two runs differed, and were the same with the switch. A difference of no known cause gets
-the general advice, so that there is always a next step.
+Each cause is recognised by what the two files hold, never by a name alone. A difference of no known cause gets the
+general advice, so that there is always a next step.
 """
 
 from collections.abc import Mapping

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from releases.approve import approve_release
@@ -46,11 +48,20 @@ def confirmed(release: Release, author: Any, reviewer: Any) -> None:
         assert any(engine.run_step(pk, has_heartbeat=False) for pk in engine.due_steps()), job.steps.values("error")
 
 
-def test_the_same_content_is_enough_where_it_is_promised(bench: Path, author: Any, reviewer: Any) -> None:
+def test_the_same_content_is_enough_where_it_is_promised(
+    bench: Path, author: Any, reviewer: Any, client: Client
+) -> None:
     release = built(drafted(graded(SPELLED, "same-content"), author, bench), author)
     assert release.state == Release.State.BUILT, release.builds.last()
     assert [one.verdict for one in release.builds.order_by("number")] == ["first", "content"]
     assert Difference.objects.get().is_same_content
+    author.is_staff = True
+    author.save()
+    client.force_login(author)
+    page = client.get(reverse("admin:releases_release_change", args=[release.pk]), follow=True).content.decode()
+    assert "Same content, different bytes" in page
+    assert "Le programme trie à sa guise." in page
+    assert "Its content is the same." in page
     confirmed(release, author, reviewer)
     found = Build.objects.get(purpose=Build.Purpose.CONFIRM)
     assert (found.verdict, found.state) == ("content", "succeeded")

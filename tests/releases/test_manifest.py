@@ -159,12 +159,17 @@ def test_whatever_an_image_is_made_of_changes_the_name(other: LockedImage) -> No
     assert manifest.lock(dataclasses.replace(IN_IMAGE, environment=other)) != manifest.lock(IN_IMAGE)
 
 
-@pytest.mark.parametrize("field", ["sha256", "packages_sha256"])
-def test_an_image_without_a_digest_is_no_manifest(field: str) -> None:
-    without: dict[str, Any] = {field: "latest"}
-    broken = dataclasses.replace(IN_IMAGE, environment=dataclasses.replace(IMAGE, **without))
+@pytest.mark.parametrize(
+    "broken",
+    [
+        dataclasses.replace(IMAGE, sha256="latest"),
+        dataclasses.replace(IMAGE, packages_sha256="none"),
+        dataclasses.replace(IMAGE, bases=(LockedBase("debian", "trixie"),)),
+    ],
+)
+def test_an_image_without_a_digest_is_no_manifest(broken: LockedImage) -> None:
     with pytest.raises(ManifestError, match="is no digest"):
-        manifest.read(manifest.lock(broken))
+        manifest.read(manifest.lock(dataclasses.replace(IN_IMAGE, environment=broken)))
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, IN_IMAGE], ids=["process", "container"])

@@ -176,6 +176,9 @@ def bad_releases(release: Release) -> Bad:
     unconfirmed = partial(change, release, is_confirmed=False)
     yield "release_unconfirmed_has_reason", unconfirmed
     yield "release_unconfirmed_has_reason", partial(unconfirmed, unconfirmed_reason_en="Costs too much.")
+    graded = partial(change, release, reproducibility="same-content")
+    yield "release_grade_has_reason", graded
+    yield "release_grade_has_reason", partial(graded, reproducibility_reason_fr="Ça varie.")
     yield "version_id", partial(another, release)
 
 

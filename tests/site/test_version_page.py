@@ -84,6 +84,25 @@ def test_findings_are_said_in_plain_words_in_both_languages(published: Release, 
     assert "1 constat source.parquet Avertissement 3 géométries" in words_of(client, page_of(published, "fr"))
 
 
+def test_the_grade_of_a_version_is_shown_with_its_reason(published: Release, client: Client) -> None:
+    assert "Rebuild Identical Bit-identical." in words_of(client, page_of(published))
+    Release.objects.filter(pk=published.pk).update(
+        reproducibility="same-content", reproducibility_reason_en="Threads.", reproducibility_reason_fr="Fils."
+    )
+    published.builds.filter(number=2).update(verdict="content")
+    words = words_of(client, page_of(published))
+    assert "Same content, different bytes. Threads." in words
+    assert "≈ same content" in words
+    assert "Fils." in words_of(client, page_of(published, "fr"))
+
+
+def test_a_version_made_in_a_container_says_what_a_rebuild_needs(published: Release, client: Client) -> None:
+    assert "With Python 3.11 and nothing else" in words_of(client, page_of(published))
+    published.recipe.environment = "env/Containerfile"
+    published.recipe.save()
+    assert "With Python 3, and podman or docker" in words_of(client, page_of(published))
+
+
 def test_a_long_manifest_is_left_to_the_source_bundle(
     published: Release, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
