@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.test.utils import override_settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dfc_site import demo
@@ -50,6 +52,22 @@ def in_review(transactional_db: None, own_folders: Path, snapshots: Snapshots) -
 def published(transactional_db: None, own_folders: Path, snapshots: Snapshots) -> Release:
     """The first example, public on two mirrors and in the catalogue."""
     return snapshots.bring("published", walk.to_public)
+
+
+@pytest.fixture(scope="module")
+def published_once(
+    django_db_setup: None,
+    django_db_blocker: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    snapshots: Snapshots,
+) -> Iterator[Release]:
+    """The first example, public, brought once for a file, in a transaction around those of its tests."""
+    folder = tmp_path_factory.mktemp("published")
+    names = ("STORAGE", "REPOSITORIES", "BUILDS", "ENVIRONMENTS")
+    places = {f"DFC_{name}_DIR": folder / name.lower() for name in names} | {"DFC_DATA_DIR": folder}
+    with override_settings(**places), django_db_blocker.unblock(), transaction.atomic():
+        yield snapshots.bring("published", walk.to_public)
+        transaction.set_rollback(True)
 
 
 @pytest.fixture(scope="session")
