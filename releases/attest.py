@@ -70,7 +70,7 @@ def accept_attestation(text: bytes, *, now: datetime, channel: str) -> Accepted:
 
 
 def signer_of(opened: Opened) -> Rebuilder:
-    """Give the rebuilder whose key signed the envelope, revoked or not; raises AttestationRefusedError for another."""
+    """Give the rebuilder whose key signed it, revoked or not; raises AttestationRefusedError for any other."""
     known = (
         Rebuilder.objects.filter(keyid=opened.keyid) if KEYID.fullmatch(opened.keyid) else Rebuilder.objects.none()
     )
