@@ -325,7 +325,7 @@ def test_the_step_that_signs_may_be_run_twice_and_needs_a_key(published: Release
 
 def test_the_page_for_machines_names_every_refusal_with_its_status() -> None:
     page = Path("docs/attestations.md").read_text(encoding="utf-8")
-    documented = {}
+    documented: dict[str, int] = {}
     for codes, status in re.findall(r"^\| (`[a-z_`, ]+`) \| (\d{3}) \|", page, re.MULTILINE):
         documented |= dict.fromkeys(re.findall(r"[a-z_]+", codes), int(status))
     raised = set(re.findall(r'code="([a-z_]+)"', "".join(map(text_of, ("attest", "envelopes", "provenance")))))
