@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.test.utils import override_settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dfc_site import demo
@@ -50,6 +52,29 @@ def in_review(transactional_db: None, own_folders: Path, snapshots: Snapshots) -
 def published(transactional_db: None, own_folders: Path, snapshots: Snapshots) -> Release:
     """The first example, public on two mirrors and in the catalogue."""
     return snapshots.bring("published", walk.to_public)
+
+
+@pytest.fixture(scope="module")
+def rows_of_file(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Let a fixture commit rows for all tests of a file; each test undoes its own, and the end of the file these.
+
+    Committed, since steps renew their leases from threads of their own.
+    """
+    with django_db_blocker.unblock():
+        yield
+        call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
+
+
+@pytest.fixture(scope="module")
+def published_once(
+    rows_of_file: None, tmp_path_factory: pytest.TempPathFactory, snapshots: Snapshots
+) -> Iterator[Release]:
+    """The first example, public, brought once for a file."""
+    folder = tmp_path_factory.mktemp("published")
+    names = ("STORAGE", "REPOSITORIES", "BUILDS", "ENVIRONMENTS")
+    places = {f"DFC_{name}_DIR": folder / name.lower() for name in names} | {"DFC_DATA_DIR": folder}
+    with override_settings(**places):
+        yield snapshots.bring("published", walk.to_public)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,11 @@ API = "/api/v1/attestations/"
 
 
 @pytest.fixture
+def published(published_once: Release, db: None) -> Release:
+    return Release.objects.get(pk=published_once.pk)
+
+
+@pytest.fixture
 def curator(published: Release) -> Any:
     return demo.person("reviewer")
 

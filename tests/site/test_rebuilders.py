@@ -33,6 +33,11 @@ def revoke(rebuilder: Rebuilder, by: Any, reason: str = WHY) -> None:
 
 
 @pytest.fixture
+def published(published_once: Release, db: None) -> Release:
+    return Release.objects.get(pk=published_once.pk)
+
+
+@pytest.fixture
 def curator(db: None) -> Any:
     return person("curator-of-keys", "curator", is_staff=True)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from django.test.utils import override_settings
 from django.utils import timezone
@@ -78,17 +77,13 @@ def publish(folder: Path, mirror: str) -> Release:
 
 
 @pytest.fixture(scope="module")
-def published(
-    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
-) -> Iterator[Published]:
-    """Publish once for this file, in a transaction around those of its tests; all rows are undone at the end."""
+def published(rows_of_file: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
+    """Publish once for this file."""
     folder = tmp_path_factory.mktemp("published")
     places = {f"DFC_{name}_DIR": folder / name.lower() for name in FOLDERS}
     ours = override_settings(**places, DFC_SIGNING_KEY=private_pem())
-    with served({"second": folder / "second"}) as server, ours, django_db_blocker.unblock(), transaction.atomic():
-        release = publish(folder, f"{server.url}/second")
-        yield Published(release, f"{server.url}/second")
-        transaction.set_rollback(True)
+    with served({"second": folder / "second"}) as server, ours:
+        yield Published(publish(folder, f"{server.url}/second"), f"{server.url}/second")
 
 
 @dataclass
