@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
 from mirrors import probe, recheck, repair, replicate, tell
-from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal
+from releases import build, bundle, catalogue, commit, compare, confirm, inspect, reserve, seal, watch
 from releases.ingest import bring_in, derive, ledger, repository
 from releases.ingest import probe as ingest_probe
 from releases.ingest import run as ingest_run
@@ -121,5 +121,6 @@ INGEST_REPOSITORY = Pipeline(
     stages=(Stage("keep", _("Clone"), repository.expand_keep, ("releases.ingest.repository.keep_repository",)),),
     on_cancelled=ingest_run.cancelled,
 )
-INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY)
+WATCH = Pipeline(name="watch", stages=(Stage("look", _("Look"), watch.expand_watch, ("releases.watch.watch_once",)),))
+INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 PIPELINES = (BUILD, PUBLISH, DEPOSIT, CATALOGUE, *INGESTS, *MIRRORS, *NODES)

@@ -12,6 +12,7 @@ from releases.models.release import (
     Transition,
 )
 from releases.models.revision import MetadataRevision
+from releases.models.watch import UpstreamNotice, UpstreamNoticeQuerySet, WatchedAddress
 
 __all__ = [
     "Approval",
@@ -36,4 +37,7 @@ __all__ = [
     "Step",
     "StepEvent",
     "Transition",
+    "UpstreamNotice",
+    "UpstreamNoticeQuerySet",
+    "WatchedAddress",
 ]
