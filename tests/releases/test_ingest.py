@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 
 from catalog.storage.connect import own_storage
 from releases.errors import IngestUnknownError, ListingError, NotAllowedError, NotIngestibleError
@@ -24,8 +25,9 @@ from releases.ingest.steer import (
     retry_files,
     start_ingest,
 )
-from releases.jobs import steering
-from releases.models import Ingest, IngestFile, Job
+from releases.jobs import engine, steering
+from releases.jobs.context import stopping
+from releases.models import Ingest, IngestFile, Job, Step
 from tests.fakes.upstream import ALWAYS, Upstream, content_of, upstream
 from tests.releases.ingests import begin, curator, fetched, job_of, listed, probed, run
 
@@ -274,3 +276,38 @@ def test_a_probe_can_be_made_again(server: Upstream) -> None:
     server.files["/late.bin"] = file
     probe_again(ingest, by=curator())
     assert (run(ingest).state, ingest.files.get().finding) == ("probed", "reachable")
+
+
+def test_a_worker_that_is_stopped_gives_the_step_back_with_what_came(server: Upstream, settings: Any) -> None:
+    settings.DFC_INGEST_STALL_S = 30
+    server.add("/long.bin", content_of(1, 400_000), "stall")
+    ingest = probed(listed(server))
+    start_ingest(ingest, by=curator())
+    timer = threading.Timer(0.5, stopping.set)
+    timer.start()
+    try:
+        engine.run_step(job_of(ingest).steps.get().pk, has_heartbeat=False)
+    finally:
+        timer.join()
+        stopping.clear()
+    step = job_of(ingest).steps.get()
+    assert (step.state, step.attempts, step.error, states(ingest)) == ("due", 0, "", {"long.bin": "waiting"})
+    assert run(ingest).state == Ingest.State.DONE
+    assert server.asked[-1].headers["range"] == "bytes=200000-"
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing_more(server: Upstream) -> None:
+    for number in range(8):
+        server.add(f"/{number}.bin", content_of(number, 10), "slow:0.2")
+    ingest = probed(listed(server), concurrency=1)
+    start_ingest(ingest, by=curator())
+    step = job_of(ingest).steps.get()
+    timer = threading.Timer(0.7, Step.objects.filter(pk=step.pk).update, kwargs={"fence": 40, "attempts": 0})
+    timer.start()
+    engine.run_step(step.pk, has_heartbeat=False)
+    timer.join()
+    left = ingest.files.exclude(state="stored").count()
+    assert 0 < left < 8
+    Step.objects.filter(pk=step.pk).update(lease_until_at=timezone.now())
+    assert run(ingest).state == Ingest.State.DONE
+    assert max(ingest.files.values_list("attempts", flat=True)) == 1
