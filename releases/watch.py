@@ -9,7 +9,7 @@
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,13 +52,23 @@ def expand_watch(_period: int) -> Sequence[StepSpec]:
 
 def watch_once(step: StepContext, dataset_id: int) -> None:
     """Look at every address of one dataset. Safe to run twice."""
-    dataset = Dataset.objects.get(pk=dataset_id)
+    look_upstream(
+        Dataset.objects.get(pk=dataset_id),
+        progress=lambda done, total: step.progress(done_units=done, total_units=total),
+    )
+
+
+def ignore(_done: int, _total: int) -> None:
+    """Take progress that nobody asked for."""
+
+
+def look_upstream(dataset: Dataset, *, progress: Callable[[int, int], None] = ignore) -> None:
+    """Look at every address of one dataset now, one after another; `progress` is told how many are done."""
     watched = watched_addresses(dataset, now=timezone.now())
-    step.progress(total_units=len(watched))
     with closing(Caller(manners(dataset.identifier))) as caller:
         for done, one in enumerate(watched, 1):
             watch_address(one, caller, now=timezone.now())
-            step.progress(done_units=done)
+            progress(done, len(watched))
 
 
 def watched_addresses(dataset: Dataset, *, now: datetime) -> list[WatchedAddress]:

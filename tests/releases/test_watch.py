@@ -1,12 +1,14 @@
 """Whether upstream is as it was: asked on condition, one notice for each finding, dismissed or ended by itself."""
 
+import io
+import json
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -14,12 +16,10 @@ from catalog.models import Dataset, Licence
 from dfc_site import dashboard
 from releases.dismiss import dismiss_notice
 from releases.errors import NotAllowedError, NotDismissableError
-from releases.ingest.ask import Caller
-from releases.ingest.manners import manners
 from releases.jobs import engine, recurring
 from releases.jobs.clock import clock
 from releases.models import Job, SourceFile, UpstreamNotice
-from releases.watch import GONE_AFTER, watch_address, watched_addresses
+from releases.watch import GONE_AFTER, look_upstream
 from tests import factories
 from tests.fakes.upstream import ALWAYS, File, Upstream, upstream
 from tests.releases.ingests import curator
@@ -63,9 +63,7 @@ def dataset(server: Upstream) -> Dataset:
 
 def look(dataset: Dataset) -> list[tuple[str, str]]:
     """Look at every address once; gives the open notices."""
-    with closing(Caller(manners(dataset.identifier))) as caller:
-        for one in watched_addresses(dataset, now=timezone.now()):
-            watch_address(one, caller, now=timezone.now())
+    look_upstream(dataset)
     return list(UpstreamNotice.objects.open().order_by("kind").values_list("kind", "finding"))
 
 
@@ -160,6 +158,28 @@ def test_it_comes_back_every_day_and_its_findings_stand_on_the_dashboard(server:
     door.post("/admin/releases/upstreamnotice/", {**chosen, "sure": "1"})
     notice.refresh_from_db()
     assert notice.dismissed_by == person
+
+
+def test_by_command_it_is_looked_listed_and_dismissed(server: Upstream, dataset: Dataset) -> None:
+    def act(*words: object) -> str:
+        out = io.StringIO()
+        call_command("watch", *map(str, words), stdout=out)
+        return out.getvalue()
+
+    curator()
+    server.add("/roads.zip", b"longer roads", has_validators=False)
+    assert "12 bytes, it had 5" in act("look", "ca_roads")
+    notice = json.loads(act("list", "--json"))[0]
+    act("dismiss", notice["notice"], "--by", "curator", "--dry-run")
+    assert "ca_roads" in act("list")
+    act("dismiss", notice["notice"], "--by", "curator")
+    assert act("list") == ""
+    for words, finding in (
+        (("look", "none"), "no such dataset"),
+        (("dismiss", 999, "--by", "curator"), "none of that"),
+    ):
+        with pytest.raises(CommandError, match=finding):
+            act(*words)
 
 
 def test_the_watch_is_due_once_a_day(moment: Any) -> None:
