@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.utils import timezone
 
 from catalog.storage.connect import own_storage
@@ -302,12 +303,18 @@ def test_a_worker_that_lost_its_lease_writes_nothing_more(server: Upstream) -> N
     ingest = probed(listed(server), concurrency=1)
     start_ingest(ingest, by=curator())
     step = job_of(ingest).steps.get()
-    timer = threading.Timer(0.7, Step.objects.filter(pk=step.pk).update, kwargs={"fence": 40, "attempts": 0})
+    seen: list[int] = []
+
+    def take_away() -> None:
+        Step.objects.filter(pk=step.pk).update(fence=40, attempts=0)
+        seen.append(ingest.files.filter(state="stored").count())
+        connection.close()
+
+    timer = threading.Timer(0.7, take_away)
     timer.start()
     engine.run_step(step.pk, has_heartbeat=False)
     timer.join()
-    left = ingest.files.exclude(state="stored").count()
-    assert 0 < left < 8
+    assert 0 < ingest.files.filter(state="stored").count() == seen[0] < 8
     Step.objects.filter(pk=step.pk).update(lease_until_at=timezone.now())
     assert run(ingest).state == Ingest.State.DONE
     assert max(ingest.files.values_list("attempts", flat=True)) == 1
