@@ -196,7 +196,7 @@ class Crew:
         writes += [(one.row, announced_facts(one.announced)) for one in news if isinstance(one, Said)]
         writes += [(one.row, self.outcome(one)) for one in news if isinstance(one, Ended)]
         if writes:
-            self.keep(writes)
+            self.keep(writes, is_headway=any(isinstance(one, Ended) and one.error is None for one in news))
         for one in news:
             if isinstance(one, Said):
                 one.durable.set()
@@ -243,11 +243,11 @@ class Crew:
         self.tally["bytes"] += size_bytes
         self.tally["of_bytes"] += size_bytes - task.expected_bytes
 
-    def keep(self, writes: Iterable[tuple[int, Facts]]) -> None:
+    def keep(self, writes: Iterable[tuple[int, Facts]], *, is_headway: bool = False) -> None:
         """Write rows and progress in one transaction under the fence of the step."""
         with transaction.atomic():
             with suppress(StepYielded):  # seen by `look`, when all that was under way has been written
-                self.step.save(self.tally)
+                self.step.save(self.tally, is_headway=is_headway)
             for row, facts in writes:
                 IngestFile.objects.filter(pk=row).update(**facts)
 
