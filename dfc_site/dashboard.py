@@ -15,15 +15,16 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import CatalogueChange
+from catalog.models import CatalogueChange, Version
 from mirrors.models import Incident, Mirror, Replica
-from releases.models import Build, Decision, Job, Release, Step
+from releases.models import Build, Decision, Job, Release, Step, UpstreamNotice
 from swarm.models import Node
 
 Words = str | Promise
 AT_MOST = 50
 LATE = timedelta(minutes=30)
 ORDER = {"bad": 0, "warn": 1, "idle": 2}
+RENEWING = (UpstreamNotice.Kind.CHANGED, UpstreamNotice.Kind.MOVED)
 ENDED = (Step.State.DONE, Step.State.SKIPPED)
 
 
@@ -64,6 +65,7 @@ def tasks(user: Any, *, now: datetime) -> list[Task]:
         ("releases.view_release", reviews),
         ("releases.draft_release", failed_builds),
         ("releases.second_decision", decisions),
+        ("releases.ingest_release", upstream_notices),
         ("swarm.approve_node", nodes),
         ("mirrors.verify_replica", overdue),
         ("releases.view_release", late_catalogue),
@@ -169,6 +171,25 @@ def nodes(_user: Any, _now: datetime) -> Iterator[Task]:
             node.registered_at,
             _("Answer"),
             reverse("admin:swarm_node_change", args=[node.pk]),
+        )
+
+
+def upstream_notices(_user: Any, _now: datetime) -> Iterator[Task]:
+    """List what was found of sources and licences; of a source one begins the next version from there."""
+    for one in UpstreamNotice.objects.open().select_related("watched__dataset").order_by("found_at")[:AT_MOST]:
+        version = Version.objects.latest_of(one.watched.dataset)
+        is_renewable = version is not None and one.kind in RENEWING
+        yield Task(
+            "warn",
+            one.get_kind_display(),
+            one.watched.dataset.identifier,
+            one.finding[:300],
+            one.found_at,
+            _("New version from this") if is_renewable else _("Open"),
+            reverse("admin:releases_release_next", args=[version.release.pk])
+            if version is not None and is_renewable
+            else reverse("admin:releases_upstreamnotice_changelist") + f"?q={one.pk}",
+            "en",
         )
 
 

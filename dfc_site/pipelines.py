@@ -21,6 +21,7 @@ from releases import (
     seal,
     sign,
     tidy,
+    watch,
 )
 from releases.ingest import bring_in, derive, ledger, repository
 from releases.ingest import probe as ingest_probe
@@ -141,10 +142,11 @@ INGEST_REPOSITORY = Pipeline(
     stages=(Stage("keep", _("Clone"), repository.expand_keep, ("releases.ingest.repository.keep_repository",)),),
     on_cancelled=ingest_run.cancelled,
 )
+WATCH = Pipeline(name="watch", stages=(Stage("look", _("Look"), watch.expand_watch, ("releases.watch.watch_once",)),))
 TIDY_STORAGE = Pipeline(
     name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
 )
-INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY)
+INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

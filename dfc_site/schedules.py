@@ -10,6 +10,7 @@ RECURRING = (
     Recurring("recheck", settings.DFC_RECHECK_EVERY_S),
     Recurring("forget-nodes", HOUR_S),
     Recurring("tidy-storage", DAY_S),
+    Recurring("watch", settings.DFC_WATCH_EVERY_S),
 )
-# Probes, checks and incidents are the history of these; the jobs behind them are forgotten when they ended well.
-FORGOTTEN = ("probe", "recheck", "recheck-copy", "sweep", "forget-nodes", "tidy-storage")
+# Probes, checks, incidents and notices are the history of these; jobs behind them that ended well are forgotten.
+FORGOTTEN = ("probe", "recheck", "recheck-copy", "sweep", "forget-nodes", "tidy-storage", "watch")

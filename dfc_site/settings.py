@@ -302,6 +302,9 @@ DFC_INGEST_TOTAL_S = read_seconds("DFC_INGEST_TOTAL_S", 21_600)
 DFC_INGEST_MAX_BYTES = read_int("DFC_INGEST_MAX_BYTES", 1 << 40, at_least=1)
 DFC_INGEST_MAX_INDEX_BYTES = read_int("DFC_INGEST_MAX_INDEX_BYTES", 2 << 30, at_least=1)
 
+# How often the servers of sources and licences are asked whether all is as it was (seconds).
+DFC_WATCH_EVERY_S = read_seconds("DFC_WATCH_EVERY_S", 86_400)
+
 # Mirrors: the age at which a proof no longer lets its copy be offered; the age at which the copy is read again, how
 # much one run reads, how often a run begins; how often a mirror is probed.
 DFC_REPLICA_AGE_DAYS = read_int("DFC_REPLICA_AGE_DAYS", 90, at_least=1)

@@ -23,6 +23,7 @@ from releases import admin_decisions as decisions
 from releases import admin_diff
 from releases import admin_ingests as ingests
 from releases import admin_pages as pages
+from releases.dismiss import dismiss_notice
 from releases.jobs import steering
 from releases.models import (
     Attestation,
@@ -39,6 +40,7 @@ from releases.models import (
     SigningKey,
     SourceFile,
     Step,
+    UpstreamNotice,
 )
 from releases.models.attestation import Channel
 from releases.recognise import RebuilderEntry, check_rebuilder, recognise_rebuilder, revoke_rebuilder
@@ -322,6 +324,48 @@ class SourceFileAdmin(ReadOnlyAdmin):
     list_select_related = ["release__version__dataset"]
     search_fields = ["name", "url", "sha256"]
     date_hierarchy = "stored_at"
+
+
+@admin.register(UpstreamNotice)
+class UpstreamNoticeAdmin(ReadOnlyAdmin):
+    """What the watch found of sources and licences."""
+
+    list_display = ["kind", "dataset", "finding", "found_at", "ended_at", "dismissed_by"]
+    list_filter = ["kind", ("ended_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["watched__dataset", "dismissed_by"]
+    search_fields = ["=pk", "watched__dataset__identifier", "watched__url"]
+    date_hierarchy = "found_at"
+    actions = ["dismiss"]
+
+    @admin.display(description=_("dataset"), ordering="watched__dataset__identifier")
+    def dataset(self, notice: UpstreamNotice) -> str:
+        return notice.watched.dataset.identifier
+
+    def has_ingest_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("releases.ingest_release")
+
+    @admin.action(description=_("Dismiss…"), permissions=["ingest"])
+    def dismiss(self, request: HttpRequest, queryset: "QuerySet[UpstreamNotice]") -> HttpResponse | None:
+        """Show which notices would end; the second POST does it, and reports each refusal."""
+        notices = list(queryset.filter(ended_at=None).select_related("watched__dataset"))
+        if not is_sure(request):
+            dismissal = Preview(
+                action="dismiss",
+                title=_("Dismiss notices"),
+                button=_("Dismiss"),
+                head=(_("Dataset"), _("What was found"), _("Found at")),
+                rows=[(self.dataset(one), one.finding, one.found_at) for one in notices],
+                empty=_("None of the chosen notices is open."),
+            )
+            return show(request, self, queryset, dismissal)
+        for one in notices:
+            try:
+                dismiss_notice(one, by=request.user, now=timezone.now())
+            except StewardshipError as error:
+                self.message_user(request, f"{one}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, _("%(notice)s is dismissed.") % {"notice": one}, messages.SUCCESS)
+        return None
 
 
 class StepInline(admin.TabularInline):

@@ -107,6 +107,10 @@ class IngestUnknownError(PersonMustActError):
     """No ingest has that number."""
 
 
+class NotDismissableError(PersonMustActError):
+    """A notice of upstream has ended already."""
+
+
 class ListingError(PersonMustActError):
     """A list of addresses, or what it is derived from, cannot be read or leads nowhere."""
 

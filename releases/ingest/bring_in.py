@@ -10,7 +10,8 @@ from catalog.storage.base import Storage
 from catalog.storage.connect import own_storage
 from releases.archive import edition_key
 from releases.ingest.ask import Caller
-from releases.ingest.crew import Crew, Facts, Result
+from releases.ingest.crew import Crew
+from releases.ingest.duty import Facts, Result
 from releases.ingest.errand import Announced, Errand
 from releases.ingest.fetch import Fetched, Terms, fetch
 from releases.ingest.manners import manners_of

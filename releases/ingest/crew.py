@@ -11,11 +11,10 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -24,18 +23,18 @@ from django.db import transaction
 from catalog.errors import PersonMustActError, StewardshipError, TryLaterError
 from releases.errors import UpstreamUnavailableError
 from releases.ingest.ask import Caller, Manners
+from releases.ingest.duty import Duty, Facts, announced_facts
 from releases.ingest.errand import Announced, Errand
 from releases.ingest.hosts import Hosts, Waiting
 from releases.jobs.context import StepContext, stopping
 from releases.jobs.errors import StepYielded
-from releases.models import Ingest, IngestFile, IngestFileQuerySet
+from releases.models import Ingest, IngestFile
 from releases.models.ingest import MOST_AT_ONCE
 
 LOOK_EVERY_S = 0.5
 AT_ONE_TIME = 200
 LONGEST_PAUSE_S = 60.0
 OVERLOADED = {429, 503}
-Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -55,27 +54,6 @@ class Ended:
     facts: Facts = field(default_factory=dict)
     size_bytes: int = 0
     error: Exception | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    facts: Facts
-    size_bytes: int = 0
-
-
-class Duty(Protocol):
-    """What is done with each file. `work` runs in a thread and touches no rows."""
-
-    state: str  # the state of the ingest while this goes on
-
-    def rows(self) -> IngestFileQuerySet: ...
-    def errand(self, row: IngestFile) -> Errand: ...
-    def sent(self) -> Facts: ...
-    def work(
-        self, errand: Errand, caller: Caller, begun: Callable[[Announced], None], moved: Callable[[int], None]
-    ) -> Result: ...
-    def put_back(self, error: StewardshipError | None) -> Facts: ...
-    def given_up(self, error: StewardshipError) -> Facts: ...
 
 
 @dataclass
@@ -218,7 +196,7 @@ class Crew:
         writes += [(one.row, announced_facts(one.announced)) for one in news if isinstance(one, Said)]
         writes += [(one.row, self.outcome(one)) for one in news if isinstance(one, Ended)]
         if writes:
-            self.keep(writes)
+            self.keep(writes, is_headway=any(isinstance(one, Ended) and one.error is None for one in news))
         for one in news:
             if isinstance(one, Said):
                 one.durable.set()
@@ -265,11 +243,11 @@ class Crew:
         self.tally["bytes"] += size_bytes
         self.tally["of_bytes"] += size_bytes - task.expected_bytes
 
-    def keep(self, writes: Iterable[tuple[int, Facts]]) -> None:
+    def keep(self, writes: Iterable[tuple[int, Facts]], *, is_headway: bool = False) -> None:
         """Write rows and progress in one transaction under the fence of the step."""
         with transaction.atomic():
             with suppress(StepYielded):  # seen by `look`, when all that was under way has been written
-                self.step.save(self.tally)
+                self.step.save(self.tally, is_headway=is_headway)
             for row, facts in writes:
                 IngestFile.objects.filter(pk=row).update(**facts)
 
@@ -288,14 +266,6 @@ class Crew:
         self.is_ending.set()
         for caller in self.callers:
             caller.hang_up()
-
-
-def announced_facts(said: Announced) -> Facts:
-    return {
-        "announced_bytes": said.size_bytes,
-        "announced_etag": said.etag,
-        "announced_last_modified": said.last_modified,
-    }
 
 
 def backoff_s(attempts: int) -> float:

@@ -7,7 +7,8 @@ from django.utils import timezone
 from catalog.errors import StewardshipError
 from releases.errors import UpstreamRefusedError
 from releases.ingest.ask import Answer, Caller
-from releases.ingest.crew import Crew, Facts, Result, announced_facts
+from releases.ingest.crew import Crew
+from releases.ingest.duty import Facts, Result, announced_facts
 from releases.ingest.errand import OK, PARTIAL, Announced, Errand, announced, media_type, refuse_busy
 from releases.ingest.manners import manners_of
 from releases.jobs.context import StepContext

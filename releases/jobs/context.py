@@ -59,10 +59,14 @@ class StepContext:
         loaded: dict[str, Any] = json.loads(self._checkpoint or "{}")
         return loaded
 
-    def save(self, checkpoint: dict[str, Any]) -> None:
-        """Keep a JSON checkpoint; a later attempt loads it."""
+    def save(self, checkpoint: dict[str, Any], *, is_headway: bool = False) -> None:
+        """Keep a JSON checkpoint; a later attempt loads it.
+
+        `is_headway` says that this attempt brought the work forward: attempts before it are not held against the
+        step any more, so that long work outlives any number of kills, and one that never gets on is still given up.
+        """
         text = json.dumps(checkpoint)
-        self._write(checkpoint=text)
+        self._write(checkpoint=text, **({"attempts": 1} if is_headway else {}))
         self._checkpoint = text
         self._stop_point()
 

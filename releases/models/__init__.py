@@ -30,6 +30,7 @@ from releases.models.release import (
 )
 from releases.models.review_diff import ReviewDiff
 from releases.models.revision import MetadataRevision
+from releases.models.watch import UpstreamNotice, UpstreamNoticeQuerySet, WatchedAddress
 
 __all__ = [
     "Approval",
@@ -65,4 +66,7 @@ __all__ = [
     "Step",
     "StepEvent",
     "Transition",
+    "UpstreamNotice",
+    "UpstreamNoticeQuerySet",
+    "WatchedAddress",
 ]

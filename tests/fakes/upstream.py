@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
             fault = file.fault() if file and has_body else ""
         if file is None:
             self.reply(404, {}, b"", has_body=has_body)
-        elif file.plan[1:] == [ALWAYS] and file.plan[0].startswith(("4", "5", "redirect")):
+        elif file.plan[1:] == [ALWAYS] and file.plan[0].startswith(("4", "5", "redirect", "moved")):
             self.misbehave(file, file.plan[0], has_body=has_body)
         elif fault:
             self.misbehave(file, fault, has_body=has_body)

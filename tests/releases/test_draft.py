@@ -84,6 +84,9 @@ def footprint(name: str) -> tuple[str, str]:
 
 
 ABSENT = "0" * 40
+KEPT_SOURCE = f'''name = "words.txt"
+url = "https://upstream.example.org/words.txt"
+sha256 = "{SOURCE_SHA256}"'''
 REFUSED: dict[str, tuple[tuple[str, str], str]] = {
     "repository": (
         ('repository = "words"', 'repository = "absent"'),
@@ -122,7 +125,7 @@ REFUSED: dict[str, tuple[tuple[str, str], str]] = {
         r"it has 14 bytes, release.toml says 15. Correct size",
     ),
     "no file": (
-        ('name = "words.txt"', 'name = "other.txt"'),
+        (KEPT_SOURCE, KEPT_SOURCE.replace("words", "other").replace(SOURCE_SHA256, "f" * 64)),
         r"other.txt: not kept here.*Put it beside release.toml",
     ),
     "character": (('en = "Words, one', 'en = "Words\\u0000, one'), r"holds the character U\+0000. Remove it"),

@@ -2,13 +2,20 @@
 
 import hashlib
 import ipaddress
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from catalog.storage.local import LocalStorage
 from releases.errors import UpstreamRefusedError, UpstreamUnavailableError
@@ -220,3 +227,60 @@ def test_a_caller_that_hangs_up_ends_its_question_and_asks_no_other(server: Upst
 )
 def test_the_patience_that_a_server_asks_for_is_read(text: str, seconds: float) -> None:
     assert retry_after({"retry-after": text}, now=NOW) == seconds
+
+
+@pytest.fixture
+def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A key with a certificate for data.example.org, which this process trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "data.example.org")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.now(tz=UTC) - timedelta(hours=1))
+        .not_valid_after(datetime.now(tz=UTC) + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("data.example.org")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "server.pem"
+    plain = serialization.NoEncryption()
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    return path
+
+
+@pytest.fixture
+def names(server: Upstream, certified: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the server speak TLS, and every name lead to it; gives the names that were asked for."""
+    server.add("/file.bin", b"words")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certified)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    asked: list[str] = []
+
+    def name_server(name: str, port: int, *_more: object, **_words: object) -> list[tuple[object, ...]]:
+        asked.append(name)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", name_server)
+    return asked
+
+
+def test_name_and_certificate_are_those_of_the_web_address(server: Upstream, names: list[str]) -> None:
+    place = f"data.example.org:{server.server_port}"
+    with closing(Caller(MANNERS)) as caller, caller.ask("GET", f"https://{place}/file.bin") as answer:
+        assert b"".join(answer.blocks()) == b"words"
+    assert server.asked[0].headers["host"] == place
+    assert names == ["data.example.org", "127.0.0.1"]
+
+
+def test_the_certificate_of_another_name_is_refused(server: Upstream, names: list[str]) -> None:
+    question = Caller(MANNERS).ask("GET", f"https://other.example.org:{server.server_port}/file.bin")
+    with pytest.raises(UpstreamUnavailableError, match="certificate"), question:
+        pass
+    assert server.asked == []

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.utils import timezone
 
 from catalog.storage.connect import own_storage
 from releases.errors import IngestUnknownError, ListingError, NotAllowedError, NotIngestibleError
@@ -25,8 +27,9 @@ from releases.ingest.steer import (
     retry_files,
     start_ingest,
 )
-from releases.jobs import steering
-from releases.models import Ingest, IngestFile, Job
+from releases.jobs import engine, steering
+from releases.jobs.context import stopping
+from releases.models import Ingest, IngestFile, Job, Step
 from tests.fakes.upstream import ALWAYS, Upstream, content_of, upstream
 from tests.releases.ingests import begin, curator, fetched, job_of, listed, probed, run
 
@@ -275,3 +278,44 @@ def test_a_probe_can_be_made_again(server: Upstream) -> None:
     server.files["/late.bin"] = file
     probe_again(ingest, by=curator())
     assert (run(ingest).state, ingest.files.get().finding) == ("probed", "reachable")
+
+
+def test_a_worker_that_is_stopped_gives_the_step_back_with_what_came(server: Upstream, settings: Any) -> None:
+    settings.DFC_INGEST_STALL_S = 30
+    server.add("/long.bin", content_of(1, 400_000), "stall")
+    ingest = probed(listed(server))
+    start_ingest(ingest, by=curator())
+    timer = threading.Timer(0.5, stopping.set)
+    timer.start()
+    try:
+        engine.run_step(job_of(ingest).steps.get().pk, has_heartbeat=False)
+    finally:
+        timer.join()
+        stopping.clear()
+    step = job_of(ingest).steps.get()
+    assert (step.state, step.attempts, step.error, states(ingest)) == ("due", 0, "", {"long.bin": "waiting"})
+    assert run(ingest).state == Ingest.State.DONE
+    assert server.asked[-1].headers["range"] == "bytes=200000-"
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing_more(server: Upstream) -> None:
+    for number in range(8):
+        server.add(f"/{number}.bin", content_of(number, 10), "slow:0.2")
+    ingest = probed(listed(server), concurrency=1)
+    start_ingest(ingest, by=curator())
+    step = job_of(ingest).steps.get()
+    seen: list[int] = []
+
+    def take_away() -> None:
+        Step.objects.filter(pk=step.pk).update(fence=40, attempts=0)
+        seen.append(ingest.files.filter(state="stored").count())
+        connection.close()
+
+    timer = threading.Timer(0.7, take_away)
+    timer.start()
+    engine.run_step(step.pk, has_heartbeat=False)
+    timer.join()
+    assert 0 < ingest.files.filter(state="stored").count() == seen[0] < 8
+    Step.objects.filter(pk=step.pk).update(lease_until_at=timezone.now())
+    assert run(ingest).state == Ingest.State.DONE
+    assert max(ingest.files.values_list("attempts", flat=True)) == 1

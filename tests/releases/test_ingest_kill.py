@@ -68,6 +68,7 @@ class Nursery:
             "DFC_DATA_DIR": str(Path(settings.DFC_STORAGE_DIR).parent),
             "DFC_INGEST_BACKOFF_S": "0.05",
             "DFC_LEASE_S": "0.3",
+            "DFC_ATTEMPTS": "3",
         }
         command = [*DIES_WITH_US, sys.executable, "-c", NURSERY]
         self.process = subprocess.Popen(

@@ -82,6 +82,21 @@ def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(context_module, "WRITE_EVERY_S", 1e9)
 
 
+def test_work_that_gets_on_outlives_more_kills_than_there_are_attempts(
+    start: Start, moment: Moment, settings: Any
+) -> None:
+    settings.DFC_ATTEMPTS = 2
+    step = first_step(start("one", [[True]]))
+    for turn in range(4):
+        StepContext(claim(step)).save({"turn": turn}, is_headway=True)
+        moment.forward(settings.DFC_LEASE_S + 1)
+    StepContext(claim(step)).save({"turn": 4})
+    moment.forward(settings.DFC_LEASE_S + 1)
+    assert engine.claim(step.pk) is None
+    step.refresh_from_db()
+    assert (step.state, step.attempts) == (Step.State.FAILED, 2)
+
+
 def test_progress_is_written_seldom_and_at_the_end(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     seldom(monkeypatch)
     step = first_step(start("one", [[True]]))
