@@ -141,7 +141,7 @@ def test_an_image_without_a_digest_is_refused_before_a_draft_and_before_a_build(
 def test_what_a_containerfile_leaves_open_is_shown_to_the_reviewer(bench: Path, author: Any) -> None:
     loose = CONTAINERFILE + 'CMD ["curl", "https://example.org"]\n'
     release = built(drafted(container_toml(definition=loose), author, bench), author)
-    found = release.findings.get()
+    found = release.findings.exclude(code="first-edition").get()
     assert (found.file, found.code, found.severity) == ("env/Containerfile", "network-at-run", "warning")
     assert (found.found, found.instead) == ("curl", "4")
 

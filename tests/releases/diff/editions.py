@@ -8,13 +8,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from catalog.models import Version
+from catalog.models import Asset, Version
 from catalog.storage.connect import own_storage
 from releases.build import output_path
 from releases.models import Finding, Release, ReviewDiff
 from releases.review import reviewed_build
 from releases.seal import seal_file
 from releases.submit import submit_release
+from tests import factories
 from tests.releases.recipes import built, drafted, recipe, release_toml
 
 TOWNS = "id,name,people\n1,Alma,30000\n2,Banff,8000\n3,Comox,14000\n"
@@ -48,6 +49,8 @@ def public(release: Release) -> Version:
             storage=own_storage(),
             now=timezone.now(),
         )
+    item = version.items.get(tile="")
+    factories.asset(item, "source-bundle.tar.gz", key="source-bundle", role=Asset.Role.SOURCE_BUNDLE)
     Version.objects.give_doi(version.pk, f"10.5072/{version.number}")
     assert Version.objects.publish(version.pk, at=datetime(2026, 1, 1, tzinfo=UTC))
     version.refresh_from_db()
