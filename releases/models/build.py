@@ -35,7 +35,7 @@ class EnvironmentImage(models.Model):
     """
 
     code_tree = models.CharField(_("tree of the code"), max_length=40)
-    path = models.CharField(_("Containerfile"), max_length=255)
+    path = models.CharField(_("path of the Containerfile"), max_length=255)
     image_id = models.CharField(_("id of the image"), max_length=64)
     platform = models.CharField(_("platform"), max_length=40)
     engine = models.CharField(_("container engine"), max_length=80)
@@ -159,12 +159,16 @@ class Difference(models.Model):
 class KnownCause(models.Model):
     """One known cause of a difference; releases/drift.py has its sentence with the switch that fixes it."""
 
-    difference = models.ForeignKey(Difference, models.CASCADE, related_name="causes")
-    cause = models.CharField(max_length=40)
-    found = models.CharField(max_length=400, blank=True)
+    difference = models.ForeignKey(
+        Difference, models.CASCADE, related_name="causes", verbose_name=_("difference between builds")
+    )
+    cause = models.CharField(_("known cause"), max_length=40)
+    found = models.CharField(_("what shows it"), max_length=400, blank=True)
 
     class Meta:
         ordering = ["difference", "pk"]
+        verbose_name = _("known cause")
+        verbose_name_plural = _("known causes")
 
     def __str__(self) -> str:
         return self.cause

@@ -68,7 +68,8 @@ def forget(image: str) -> None:
 
 
 def test_a_recipe_in_a_container_is_built_twice_and_its_manifest_names_the_image(bench: Path, author: Any) -> None:
-    release = built(drafted(container_toml(), author, bench), author)
+    loose = CONTAINERFILE + 'CMD ["curl", "https://example.org"]\n'
+    release = built(drafted(container_toml(definition=loose), author, bench), author)
     assert release.state == Release.State.BUILT, errors()
     one, two = release.builds.order_by("number")
     assert [(one.verdict, one.executor), (two.verdict, two.executor)] == [
@@ -87,6 +88,9 @@ def test_a_recipe_in_a_container_is_built_twice_and_its_manifest_names_the_image
     assert "environment-packages" in named
     assert image.bases == f"{base}@sha256:{digest}\n"
     assert own_storage().size(image.storage_key) == image.size_bytes
+    warned = release.findings.get()
+    assert (warned.file, warned.code, warned.severity) == ("env/Containerfile", "network-at-run", "warning")
+    assert (warned.found, warned.instead) == ("curl", "4")
 
 
 def test_an_image_is_made_once_for_the_same_code_and_loaded_where_it_is_absent(bench: Path, author: Any) -> None:
@@ -100,6 +104,7 @@ def test_an_image_is_made_once_for_the_same_code_and_loaded_where_it_is_absent(b
     assert again.builds.first().environment_sha256 == image.image_id  # type: ignore[union-attr]
 
 
+@pytest.mark.long
 def test_a_kept_image_with_other_bytes_is_not_loaded(bench: Path, author: Any) -> None:
     release = drafted(container_toml(), author, bench)
     built(release, author)
@@ -136,14 +141,6 @@ def test_an_image_without_a_digest_is_refused_before_a_draft_and_before_a_build(
     with pytest.raises(EnvironmentDefinitionError, match="has no digest"):
         request_build(release, by=author, channel="command", now=timezone.now())
     assert not Job.objects.exists()
-
-
-def test_what_a_containerfile_leaves_open_is_shown_to_the_reviewer(bench: Path, author: Any) -> None:
-    loose = CONTAINERFILE + 'CMD ["curl", "https://example.org"]\n'
-    release = built(drafted(container_toml(definition=loose), author, bench), author)
-    found = release.findings.exclude(code="first-edition").get()
-    assert (found.file, found.code, found.severity) == ("env/Containerfile", "network-at-run", "warning")
-    assert (found.found, found.instead) == ("curl", "4")
 
 
 def test_from_the_bundle_it_is_confirmed_and_a_stranger_rebuilds_it_in_an_empty_folder(
