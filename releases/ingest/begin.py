@@ -18,9 +18,8 @@ from releases.draft import blocks
 from releases.errors import NotIngestibleError
 from releases.ingest.fetch import digested
 from releases.ingest.lists import Listed, different_names, file_name, read_list, safe_name, url_finding
-from releases.ingest.run import begin_run
+from releases.ingest.run import begin_run, refuse_count
 from releases.models import Ingest, IngestFile
-from releases.models.ingest import MOST_AT_ONCE
 from releases.people import require_permission
 
 LIST_NAME = "list.txt"
@@ -83,11 +82,7 @@ def check_entry(entry: IngestEntry, *, by: Any) -> Listed | None:
     """Refuse what `begin_ingest` would refuse and write nothing; gives the list where there is one."""
     require_permission(by, "ingest")
     naming.parse(entry.identifier)
-    if not 1 <= entry.concurrency <= MOST_AT_ONCE:
-        raise NotIngestibleError(
-            _("%(count)s files at the same time: from 1 to %(most)s are possible. Correct it.")
-            % {"count": entry.concurrency, "most": MOST_AT_ONCE}
-        )
+    refuse_count(entry.concurrency)
     if entry.origin not in Ingest.Origin.values:
         raise NotIngestibleError(
             _("%(origin)s is no origin of files. Use one of %(origins)s.")

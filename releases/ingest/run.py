@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from releases.errors import NotIngestibleError
 from releases.jobs import engine
 from releases.models import Ingest, Job
+from releases.models.ingest import MOST_AT_ONCE
 
 
 def job_key(ingest: Ingest) -> str:
@@ -41,6 +42,15 @@ def moved_meanwhile(ingest: Ingest) -> NotIngestibleError:
         _("%(ingest)s: it is “%(state)s” now, in which that cannot be done. Load the page again and look.")
         % {"ingest": ingest, "state": ingest.get_state_display()}
     )
+
+
+def refuse_count(count: int) -> None:
+    """Raise NotIngestibleError for a number of files that cannot be fetched at once."""
+    if not 1 <= count <= MOST_AT_ONCE:
+        raise NotIngestibleError(
+            _("%(count)s files at the same time: from 1 to %(most)s are possible. Correct it.")
+            % {"count": count, "most": MOST_AT_ONCE}
+        )
 
 
 def cancelled(ingest_id: int) -> None:

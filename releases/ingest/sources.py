@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterator
 
+from releases.ingest.errand import UNKNOWN_TYPE
 from releases.ingest.lists import different_names
 from releases.models import Ingest, IngestFile
-
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 def sources_toml(ingest: Ingest) -> str:

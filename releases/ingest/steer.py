@@ -6,9 +6,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from releases.errors import IngestUnknownError, NotIngestibleError
-from releases.ingest.run import begin_run, moved_meanwhile
+from releases.ingest.run import begin_run, moved_meanwhile, refuse_count
 from releases.models import Ingest, IngestFile
-from releases.models.ingest import MOST_AT_ONCE
 from releases.people import require_permission
 
 FETCH = "ingest-fetch"
@@ -104,14 +103,6 @@ def probe_again(ingest: Ingest, *, by: Any) -> None:
 def change_concurrency(ingest: Ingest, count: int, *, by: Any) -> None:
     """Let so many files be fetched at once, from now on. Raises NotAllowedError; NotIngestibleError."""
     require_permission(by, "ingest")
-    if not 1 <= count <= MOST_AT_ONCE:
-        raise too_many(count)
+    refuse_count(count)
     Ingest.objects.filter(pk=ingest.pk).update(concurrency=count)
     ingest.refresh_from_db()
-
-
-def too_many(count: int) -> NotIngestibleError:
-    return NotIngestibleError(
-        _("%(count)s files at the same time: from 1 to %(most)s are possible. Correct it.")
-        % {"count": count, "most": MOST_AT_ONCE}
-    )

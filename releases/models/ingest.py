@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Count, Q, Sum
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 MOST_AT_ONCE = 64
@@ -76,12 +76,6 @@ class IngestFileQuerySet(models.QuerySet["IngestFile"]):
     def kept(self) -> "IngestFileQuerySet":
         """Give the files whose bytes we keep, whatever the last attempt at them gave."""
         return self.exclude(sha256="")
-
-    def totals(self) -> dict[str, int]:
-        """Count files by state, and sum the bytes announced and kept."""
-        states = {state: Count("pk", filter=Q(state=state)) for state in IngestFile.State.values}
-        found = self.aggregate(files=Count("pk"), announced=Sum("announced_bytes"), kept=Sum("size_bytes"), **states)
-        return {name: value or 0 for name, value in found.items()}
 
 
 class IngestFile(models.Model):
