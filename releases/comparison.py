@@ -15,7 +15,7 @@ from releases.diff.document import Comparison
 from releases.diff.files import Fate, File, FilePair, compare_files
 from releases.diff.footprints import FootprintDiff, compare_footprints, compare_tiles
 from releases.diff.recipe import LONGEST_DIFF, CodeChange, Locked, RecipeDiff, compare_recipes
-from releases.diff.tables import NoTableError, TableDiff, compare_tables, is_table, unchanged
+from releases.diff.tables import NoTableError, TableDiff, compare_tables, is_table, is_too_large, unchanged
 from releases.diff.texts import compare_facts, compare_fields
 from releases.errors import RepositoryError
 from releases.models import Build, Release
@@ -69,20 +69,23 @@ def files_of_build(release: Release, build: Build) -> list[File]:
 
 def compare_all(
     release: Release, build: Build, against: Version | None, pairs: Sequence[FilePair], tick: Tick
-) -> tuple[dict[str, TableDiff], dict[str, str]]:
+) -> tuple[dict[str, TableDiff], dict[str, tuple[str, str]]]:
     """Compare the tables among the files; gives also the files that could not be compared, and why."""
     keys = {one.path: one.key_column for one in read_definition(release.definition).outputs}
     tables: dict[str, TableDiff] = {}
-    unread: dict[str, str] = {}
+    unread: dict[str, tuple[str, str]] = {}
     for done, pair in enumerate(pairs, start=1):
-        if all(is_table(one.path, one.size_bytes) for one in (pair.before, pair.after) if one):
+        sides = [one for one in (pair.before, pair.after) if one]
+        if all(is_table(one.path, one.size_bytes) for one in sides):
             with kept(against, pair.before) as old:
+                if old is None and pair.before is not None and pair.fate != Fate.SAME:
+                    unread[pair.path] = "bytes-absent", ""
                 try:
                     tables[pair.path] = compare_pair(pair, old, new_path(build, pair.after), keys.get(pair.path, ""))
                 except NoTableError as error:
-                    unread[pair.path] = str(error)
-            if old is None and pair.before is not None and pair.fate != Fate.SAME:
-                unread[pair.path] = ""
+                    unread[pair.path] = "not-compared", str(error)
+        elif any(is_too_large(one.path, one.size_bytes) for one in sides):
+            unread[pair.path] = "too-large", ""
         tick(done)
     return tables, unread
 

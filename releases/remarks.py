@@ -28,6 +28,7 @@ FINDINGS: Words = {
     ),
     "size-shrank": _("It has less than nine tenths of the bytes: %(found)s → %(instead)s."),
     "not-compared": _("It cannot be read as a table (%(instead)s), so only its bytes are compared."),
+    "too-large": _("It is too large to be read without types, so only its bytes are compared."),
     "bytes-absent": _("Our storage does not keep its bytes of before, so its content is not compared."),
     "tiles-removed": _("Tiles that are gone: %(found)s (%(instead)s)."),
     "tiles-added": _("New tiles: %(found)s (%(instead)s)."),

@@ -42,7 +42,15 @@ TABS: Mapping[str, Words] = {
     "recipe": gettext_lazy("Recipe"),
 }
 TAB_OF: Mapping[str, Sequence[str]] = {
-    "files": ("file-removed", "file-added", "size-shrank", "not-compared", "bytes-absent", "file-changed"),
+    "files": (
+        "file-removed",
+        "file-added",
+        "size-shrank",
+        "not-compared",
+        "too-large",
+        "bytes-absent",
+        "file-changed",
+    ),
     "schema": (
         *("column-removed", "column-renamed", "column-added", "type-changed", "crs-changed"),
         *("column-rewritten", "guessed-type-changed"),

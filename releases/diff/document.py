@@ -35,14 +35,17 @@ class Totals:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that lies between two versions of a dataset; `before` is the empty text for a first edition."""
+    """All that lies between two versions of a dataset; `before` is the empty text for a first edition.
+
+    `unread` has for each table whose content was not compared the code of a remark and the reader's words.
+    """
 
     dataset: str
     before: str
     after: str
     files: tuple[FilePair, ...]
     tables: Mapping[str, TableDiff]
-    unread: Mapping[str, str]
+    unread: Mapping[str, tuple[str, str]]
     footprint: FootprintDiff | None
     tiles: TilesDiff
     fields: tuple[FieldDiff, ...]

@@ -16,10 +16,7 @@ def judge(comparison: Comparison) -> Document:
 
 def remarks_of(one: Comparison) -> list[Remark]:
     is_first = not one.before
-    unread = [
-        judgement.note("not-compared" if why else "bytes-absent", file, "", why)
-        for file, why in sorted(one.unread.items())
-    ]
+    unread = [judgement.note(code, file, "", words) for file, (code, words) in sorted(one.unread.items())]
     files = [] if is_first else list(judgement.of_files(one.files, one.tables))
     places = judgement.of_places(one.footprint, one.tiles)
     texts = judgement.of_metadata(one.fields, one.facts, is_first=is_first)

@@ -51,6 +51,12 @@ def is_table(name: str, size_bytes: int) -> bool:
     return suffix == PARQUET or (suffix in GUESSED and size_bytes <= GUESSED[suffix])
 
 
+def is_too_large(name: str, size_bytes: int) -> bool:
+    """Tell whether a file is a table but for its size."""
+    suffix = Path(name).suffix.lower()
+    return suffix in GUESSED and size_bytes > GUESSED[suffix]
+
+
 def compare_tables(before: Path | None, after: Path | None, *, suffix: str, declared_key: str = "") -> TableDiff:
     """Compare two files of one suffix, or describe one of them. Raises NoTableError."""
     with tempfile.TemporaryDirectory(prefix="difference-") as scratch:

@@ -14,6 +14,7 @@ from releases.diff.files import Fate, File, compare_files
 from releases.diff.footprints import Change, area_km2, compare_footprints, compare_tiles
 from releases.diff.judgement import of_files, of_metadata, of_places
 from releases.diff.recipe import LONGEST_DIFF, CodeChange, Locked, compare_recipes, packages
+from releases.diff.tables import is_table, is_too_large
 from releases.diff.texts import Part, compare_facts, compare_fields, compare_text
 from releases.remarks import FINDINGS, REASONS
 
@@ -126,6 +127,13 @@ def test_a_file_that_lost_a_tenth_of_its_bytes_is_told() -> None:
     small = File("a.csv", "data", "text/csv", 8, "0" * 64)
     found = of_files(compare_files([file("a.csv")], [small], numbers=("", "")), {})
     assert [one.code for one in found] == ["file-changed", "size-shrank"]
+
+
+def test_a_table_without_types_is_read_up_to_a_size() -> None:
+    assert is_table("a.parquet", 1 << 50)
+    assert (is_table("a.csv", 10), is_too_large("a.csv", 10)) == (True, False)
+    assert (is_table("a.csv", 1 << 40), is_too_large("a.csv", 1 << 40)) == (False, True)
+    assert (is_table("a.tif", 10), is_too_large("a.tif", 1 << 40)) == (False, False)
 
 
 @pytest.mark.parametrize(
