@@ -106,9 +106,9 @@ def by_key(tables: Session, key: Pair, pairs: Sequence[Pair], *, has_values: boo
     removed, removed_examples = alone(tables, "before", key[0], "after", key[1])
     if not has_values:
         return RowChanges(key, added, removed, None, added_examples, removed_examples)
-    changed = note_changed(tables, key, pairs)
-    examples = listed(tables, "SELECT k FROM changed")
-    columns = tuple(changed_columns(tables, key, pairs)) if changed else ()
+    columns = tuple(note_changed(tables, key, pairs))
+    changed = int(tables.row("SELECT count(DISTINCT k) FROM changed")[0])
+    examples = listed(tables, "SELECT DISTINCT k FROM changed")
     return RowChanges(key, added, removed, changed, added_examples, removed_examples, examples, columns)
 
 
@@ -124,31 +124,35 @@ def listed(tables: Session, query: str) -> tuple[str, ...]:
     return tuple(str(value) for (value,) in tables.rows(text))
 
 
-def note_changed(tables: Session, key: Pair, pairs: Sequence[Pair]) -> int:
-    """Write the keys whose rows have other values into the table `changed`, and give their number."""
-    mine, theirs = (hashed([pair[side] for pair in pairs]) for side in (0, 1))
-    tables.run(
-        "CREATE OR REPLACE TEMP TABLE changed AS "
-        f"SELECT b.k FROM (SELECT c{key[0]} AS k, {mine} AS h FROM before) b "
-        f"JOIN (SELECT c{key[1]} AS k, {theirs} AS h FROM after) a ON a.k = b.k WHERE a.h <> b.h"
-    )
-    return int(tables.row("SELECT count(*) FROM changed")[0])
+def note_changed(tables: Session, key: Pair, pairs: Sequence[Pair]) -> Iterator[ChangedColumn]:
+    """Write the keys whose rows have other values into the table `changed`, and count them for each column.
+
+    A few columns at a time: a reader of Parquet holds a piece of every column that it is asked for.
+    """
+    tables.run(f"CREATE TEMP TABLE changed AS SELECT c{key[0]} AS k FROM before LIMIT 0")
+    for start in range(0, len(pairs), COLUMNS_AT_ONCE):
+        some = pairs[start : start + COLUMNS_AT_ONCE]
+        mine, theirs = (hashed([pair[side] for pair in some]) for side in (0, 1))
+        tables.run(
+            "CREATE OR REPLACE TEMP TABLE part AS "
+            f"SELECT b.k FROM (SELECT c{key[0]} AS k, {mine} AS h FROM before) b "
+            f"JOIN (SELECT c{key[1]} AS k, {theirs} AS h FROM after) a ON a.k = b.k WHERE a.h <> b.h"
+        )
+        tables.run("INSERT INTO changed SELECT k FROM part")
+        if tables.row("SELECT count(*) FROM part")[0]:
+            yield from changed_columns(tables, key, some)
 
 
 def hashed(places: Sequence[int]) -> str:
-    return f"hash({', '.join(f'c{place}' for place in places)})" if places else "0"
+    return f"hash({', '.join(f'c{place}' for place in places)})"
 
 
 def changed_columns(tables: Session, key: Pair, pairs: Sequence[Pair]) -> Iterator[ChangedColumn]:
-    for start in range(0, len(pairs), COLUMNS_AT_ONCE):
-        some = pairs[start : start + COLUMNS_AT_ONCE]
-        counts = ", ".join(f"count(*) FILTER (WHERE b.c{old} IS DISTINCT FROM a.c{new})" for old, new in some)
-        found = tables.row(
-            f"SELECT {counts} FROM changed JOIN before b ON b.c{key[0]} = k JOIN after a ON a.c{key[1]} = k"
-        )
-        for (old, new), rows in zip(some, found, strict=True):
-            if rows:
-                yield ChangedColumn(old, new, int(rows))
+    counts = ", ".join(f"count(*) FILTER (WHERE b.c{old} IS DISTINCT FROM a.c{new})" for old, new in pairs)
+    found = tables.row(f"SELECT {counts} FROM part JOIN before b ON b.c{key[0]} = k JOIN after a ON a.c{key[1]} = k")
+    for (old, new), rows in zip(pairs, found, strict=True):
+        if rows:
+            yield ChangedColumn(old, new, int(rows))
 
 
 def by_whole_rows(tables: Session, pairs: Sequence[Pair]) -> RowChanges:
