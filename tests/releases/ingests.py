@@ -1,9 +1,12 @@
 """What tests of ingests share: a person who may, an ingest of a list, and the engine run until all is done."""
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.utils import timezone
 
 from catalog.storage.connect import own_storage
@@ -54,6 +57,18 @@ def job_of(ingest: Ingest) -> Job:
     job = newest_job(ingest)
     assert job is not None
     return job
+
+
+def later(seconds: float, change: Callable[[], object]) -> threading.Timer:
+    """Change rows in a while from a thread of its own, which leaves no connection open."""
+
+    def change_and_leave() -> None:
+        change()
+        connection.close()
+
+    timer = threading.Timer(seconds, change_and_leave)
+    timer.start()
+    return timer
 
 
 def listed(server: Upstream) -> str:

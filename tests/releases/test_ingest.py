@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import connection
 from django.utils import timezone
 
 from catalog.storage.connect import own_storage
@@ -31,7 +29,7 @@ from releases.jobs import engine, steering
 from releases.jobs.context import stopping
 from releases.models import Ingest, IngestFile, Job, Step
 from tests.fakes.upstream import ALWAYS, Upstream, content_of, upstream
-from tests.releases.ingests import begin, curator, fetched, job_of, listed, probed, run
+from tests.releases.ingests import begin, curator, fetched, job_of, later, listed, probed, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -175,8 +173,7 @@ def test_a_pause_is_seen_at_once_and_what_came_is_kept(server: Upstream, setting
     server.add("/short.bin", b"short")
     ingest = probed(listed(server))
     start_ingest(ingest, by=curator())
-    timer = threading.Timer(1.0, Ingest.objects.filter(pk=ingest.pk).update, kwargs={"state": "paused"})
-    timer.start()
+    timer = later(1.0, lambda: Ingest.objects.filter(pk=ingest.pk).update(state="paused"))
     run(ingest)
     timer.join()
     assert (ingest.state, states(ingest)) == ("paused", {"long.bin": "waiting", "short.bin": "stored"})
@@ -198,8 +195,7 @@ def test_another_concurrency_is_seen_while_it_runs(server: Upstream) -> None:
         server.add(f"/{number}.bin", content_of(number, 10), "slow:0.2")
     ingest = probed(listed(server), concurrency=1)
     start_ingest(ingest, by=curator())
-    timer = threading.Timer(0.5, Ingest.objects.filter(pk=ingest.pk).update, kwargs={"concurrency": 10})
-    timer.start()
+    timer = later(0.5, lambda: Ingest.objects.filter(pk=ingest.pk).update(concurrency=10))
     assert run(ingest).state == Ingest.State.DONE
     timer.join()
     assert server.most_at_once == 10
@@ -285,8 +281,7 @@ def test_a_worker_that_is_stopped_gives_the_step_back_with_what_came(server: Ups
     server.add("/long.bin", content_of(1, 400_000), "stall")
     ingest = probed(listed(server))
     start_ingest(ingest, by=curator())
-    timer = threading.Timer(0.5, stopping.set)
-    timer.start()
+    timer = later(0.5, stopping.set)
     try:
         engine.run_step(job_of(ingest).steps.get().pk, has_heartbeat=False)
     finally:
@@ -309,10 +304,8 @@ def test_a_worker_that_lost_its_lease_writes_nothing_more(server: Upstream) -> N
     def take_away() -> None:
         Step.objects.filter(pk=step.pk).update(fence=40, attempts=0)
         seen.append(ingest.files.filter(state="stored").count())
-        connection.close()
 
-    timer = threading.Timer(0.7, take_away)
-    timer.start()
+    timer = later(0.7, take_away)
     engine.run_step(step.pk, has_heartbeat=False)
     timer.join()
     assert 0 < ingest.files.filter(state="stored").count() == seen[0] < 8
