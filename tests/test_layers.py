@@ -19,9 +19,6 @@ APPS = ("catalog", "releases", "mirrors", "swarm", "dfc_site")  # each may impor
 LAYERS = ("errors", "pure", "models", "use case", "door")
 DOORS = {
     "admin",
-    "admin_decisions",
-    "admin_diff",
-    "admin_ingests",
     "admin_pages",
     "views",
     "urls",

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from catalog.errors import StewardshipError
 from catalog.models import Alias, Asset, Dataset, Version
-from releases.admin_pages import CHANNEL, lines_of
+from releases.admin.pages import CHANNEL, lines_of
 from releases.errors import DecisionUnknownError
 from releases.find import find_decision
 from releases.models import Decision, MetadataRevision, Release
