@@ -21,7 +21,7 @@ from tests.releases.recipes import (
 )
 from tests.releases.test_container_build import SHOUT, container_toml
 
-pytestmark = [pytest.mark.chaos, pytest.mark.django_db(transaction=True), *needs_podman]
+pytestmark = [pytest.mark.chaos, pytest.mark.long, pytest.mark.django_db(transaction=True), *needs_podman]
 
 
 @pytest.fixture

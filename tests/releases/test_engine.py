@@ -442,7 +442,7 @@ def plain_times(settings: Any, pipelines: None, db: None) -> None:
 
 @pytest.mark.timeout(600)  # hypothesis looks long for the shortest story of a failure
 def test_whatever_happens_the_rows_are_what_the_rules_say(plain_times: None) -> None:
-    explore(80)
+    explore(40)
 
 
 @pytest.mark.long

@@ -56,6 +56,9 @@ ADMIN = {
     "admin-list-decisions": "/admin/releases/decision/",
     "admin-list-jobs": "/admin/releases/job/",
     "admin-list-builds": "/admin/releases/build/",
+    "admin-list-ingests": "/admin/releases/ingest/",
+    "admin-ingest": "/admin/releases/ingest/1/change/",
+    "admin-list-notices": "/admin/releases/upstreamnotice/",
     "admin-list-rebuilders": "/admin/releases/rebuilder/",
     "admin-list-attestations": "/admin/releases/attestation/",
     "admin-rebuilder-add": "/admin/releases/rebuilder/add/",
@@ -67,6 +70,10 @@ ADMIN = {
     "admin-replica": f"{REPLICAS}{{copy}}/change/",
     "admin-node": "/admin/swarm/node/{node_row}/change/",
     "admin-not-found": "/admin/nothing/",
+}
+AUTHOR = {
+    "admin-ingest-add": "/admin/releases/ingest/add/",
+    "admin-ingest-steer": "/admin/releases/ingest/1/change/",
 }
 OPERATING = {
     "admin-mirror": f"{MIRROR}{{mirror}}/change/",

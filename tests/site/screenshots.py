@@ -23,6 +23,7 @@ from benchmarks import pages as filled
 from tests.site.running import ROOT, Installation
 from tests.site.screenshot_pages import (
     ADMIN,
+    AUTHOR,
     BOARD,
     KEYS,
     MIRROR,
@@ -133,6 +134,18 @@ def keys_of(site: Installation) -> dict[str, Any]:
     return found
 
 
+def bring_in(site: Installation) -> None:
+    """Bring two files in from the portal itself, and fail at a third; the pages of an ingest show them."""
+    urls = [
+        f"{site.url}/d/{PROVINCES}/v0.1.0-beta/{name}" for name in ("source-bundle.tar.gz", "SHA256SUMS", "no.zip")
+    ]
+    addresses = site.folder / "addresses.txt"
+    addresses.write_text("\n".join(["# what is published", *urls]), encoding="utf-8")
+    dataset = f"{PROVINCES.removesuffix('-50m')}-10m"
+    site.manage("ingest", "new", dataset, "--list", str(addresses), "--by", "author", "--wait")
+    site.manage("ingest", "start", "1", "--by", "author", "--wait")
+
+
 def take_public(camera: Camera, site: Installation) -> None:
     camera.shoot(PUBLIC)
     camera.shoot_form("node-register-errors", "/{language}/nodes/register/")
@@ -206,6 +219,7 @@ def take_decisions(camera: Camera, site: Installation, author: Page) -> None:
 
 
 def take_all(browser: Browser, site: Installation, folder: Path, wanted: tuple[str, ...]) -> None:
+    bring_in(site)
     keys = keys_of(site)
     with opened(browser, site.url) as page:
         camera = Camera(page, folder, wanted, keys)
@@ -223,6 +237,7 @@ def take_all(browser: Browser, site: Installation, folder: Path, wanted: tuple[s
         sign_in(author, site, "author")
         camera = Camera(page, folder, wanted, keys)
         camera.shoot(ADMIN)
+        Camera(author, folder, wanted, keys).shoot(AUTHOR)
         take_boards(camera, site)
         take_decisions(camera, site, author)
 

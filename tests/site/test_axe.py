@@ -71,7 +71,12 @@ def addresses(language: str) -> dict[str, int]:
     return {f"/{language}/{path}": status for path, status in PAGES.items()}
 
 
-LOOKS = [("en", "light", 1280), ("fr", "dark", 1280), ("fr", "light", 390), ("en", "dark", 390)]  # each pair once
+LOOKS = [  # each language, theme and width once; in the long run also the other theme of each
+    pytest.param("en", "light", 1280),
+    pytest.param("fr", "dark", 390),
+    pytest.param("fr", "light", 390, marks=pytest.mark.long),
+    pytest.param("en", "dark", 1280, marks=pytest.mark.long),
+]
 
 
 @pytest.mark.parametrize(("language", "theme", "width"), LOOKS)
