@@ -20,7 +20,7 @@ from typing import Any, Literal
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from benchmarks import pages as filled
-from tests.site.running import ROOT, Installation
+from tests.site.running import ROOT, Installation, wait_until
 from tests.site.screenshot_pages import (
     ADMIN,
     AUTHOR,
@@ -143,7 +143,8 @@ def bring_in(site: Installation) -> None:
     addresses.write_text("\n".join(["# what is published", *urls]), encoding="utf-8")
     dataset = f"{PROVINCES.removesuffix('-50m')}-10m"
     site.manage("ingest", "new", dataset, "--list", str(addresses), "--by", "author", "--wait")
-    site.manage("ingest", "start", "1", "--by", "author", "--wait")
+    site.manage("ingest", "start", "1", "--by", "author")
+    wait_until(lambda: "incomplete" in site.manage("ingest", "status", "1", "--json"), words=site.words())
 
 
 def take_public(camera: Camera, site: Installation) -> None:
