@@ -18,7 +18,7 @@ from releases.diff.recipe import LONGEST_DIFF, CodeChange, Locked, RecipeDiff, c
 from releases.diff.tables import NoTableError, TableDiff, compare_tables, is_table, is_too_large, unchanged
 from releases.diff.texts import compare_facts, compare_fields
 from releases.errors import RepositoryError
-from releases.models import Build, Release
+from releases.models import Build, EnvironmentImage, Release
 from releases.review import reviewed_build
 
 MADE_BY_RECIPES = (Asset.Role.DATA, Asset.Role.OVERVIEW, Asset.Role.THUMBNAIL, Asset.Role.METADATA)
@@ -194,7 +194,16 @@ def locked(build: Build) -> Locked:
         sources={one.name: one.sha256 for one in recipe.sources},
         environment=environment.path,
         environment_text=environment_text(code.repository, code.commit, environment.path),
+        installed=installed_in(environment),
     )
+
+
+def installed_in(environment: manifest.LockedEnvironment | manifest.LockedImage) -> str:
+    """List what is in the image of a container; empty for a lock, and for an image that is known here no more."""
+    if not isinstance(environment, manifest.LockedImage):
+        return ""
+    images = EnvironmentImage.objects.filter(image_id=environment.sha256)
+    return images.values_list("packages", flat=True).first() or ""
 
 
 def environment_text(repository: str, commit: str, path: str) -> str:

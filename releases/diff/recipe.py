@@ -48,7 +48,10 @@ class RecipeDiff:
 
 @dataclass(frozen=True)
 class Locked:
-    """The recipe of one version as its manifest locks it; `sources` are digests by name."""
+    """The recipe of one version as its manifest locks it; `sources` are digests by name.
+
+    `installed` are the packages in the image of a container, one a line: kind, name, and what else is known.
+    """
 
     repository: str
     commit: str
@@ -57,6 +60,7 @@ class Locked:
     sources: Mapping[str, str]
     environment: str
     environment_text: str
+    installed: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def compare_recipes(before: Locked | None, after: Locked, change: CodeChange) ->
         parameters=entries(flat(old.parameters), flat(after.parameters)),
         sources=entries(old.sources, after.sources),
         environment=Entry("environment", old.environment, after.environment),
-        packages=entries(packages(old.environment_text), packages(after.environment_text)),
+        packages=entries(packages_of(old), packages_of(after)),
         environment_patch=patch_of(old, after) if before else "",
     )
 
@@ -112,6 +116,16 @@ def flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def as_text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text[:LONGEST_VALUE]
+
+
+def packages_of(locked: Locked) -> dict[str, str]:
+    return packages(locked.environment_text) | installed(locked.installed)
+
+
+def installed(listing: str) -> dict[str, str]:
+    """Give what is installed in an image by kind and name, such as `deb gdal-bin`."""
+    lines = (line.split(maxsplit=2) for line in listing.splitlines() if " " in line)
+    return {f"{kind} {name}": rest[0] if rest else name for kind, name, *rest in lines}
 
 
 def packages(lock: str) -> dict[str, str]:

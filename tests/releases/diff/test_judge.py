@@ -188,6 +188,17 @@ def test_an_environment_is_compared_package_by_package() -> None:
     assert "--hash" not in found.environment_patch
 
 
+def test_what_is_installed_in_an_image_is_compared_too() -> None:
+    before = locked(
+        environment_text="FROM scratch\n", installed="deb gdal-bin 3.10.3 amd64\npypi numpy 2.0\napk curl-8\n"
+    )
+    after = locked(environment_text="FROM scratch\n", installed="deb gdal-bin 3.11.0 amd64\npypi numpy 2.0\n")
+    assert [(one.name, one.before, one.after) for one in compare_recipes(before, after, CodeChange()).packages] == [
+        ("apk curl-8", "curl-8", ""),
+        ("deb gdal-bin", "3.10.3 amd64", "3.11.0 amd64"),
+    ]
+
+
 def test_parameters_are_compared_at_any_depth_and_a_long_patch_is_cut() -> None:
     old, new = locked(parameters={"a": {"b": 1, "c": [2]}}), locked(parameters={"a": {"b": 2, "c": [2]}, "d": None})
     found = compare_recipes(old, new, CodeChange("1 file", "x" * (LONGEST_DIFF + 1)))
