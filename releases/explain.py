@@ -7,6 +7,7 @@ little time and memory. It is called as a program of its own and never imported.
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ MOST_FILES = 5
 MOST_INPUT_BYTES = 512 * MEBI
 MOST_REPORT_BYTES = 64 * 1024
 LIMITS = Limits(wall_s=300, cpu_s=240, memory_bytes=4096 * MEBI, file_bytes=1024 * MEBI)
+LEAST_WALL_S, BYTES_PER_S = 40, 2 * MEBI  # now and then it stalls for ever, so small files are not waited for long
 REPORTED = (0, 1)  # diffoscope's own words for: no difference, a difference
 
 
@@ -65,20 +67,22 @@ def reported(first: Build, difference: Difference, *, tick: Tick) -> tuple[str, 
     program = shutil.which(PROGRAM)
     if program is None:
         return "", "diffoscope is not installed on the worker. Install diffoscope-minimal, and build again."
-    if sum(output_path(build, difference.path).stat().st_size for build in builds) > MOST_INPUT_BYTES:
+    size_bytes = sum(output_path(build, difference.path).stat().st_size for build in builds)
+    if size_bytes > MOST_INPUT_BYTES:
         return "", f"The files are together larger than {MOST_INPUT_BYTES // MEBI} MiB; compare them yourself."
+    limits = replace(LIMITS, wall_s=min(LIMITS.wall_s, LEAST_WALL_S + size_bytes / BYTES_PER_S))
     place = folder_of(first).parent
     with tempfile.TemporaryDirectory(prefix="explain-", dir=place) as scratch:
         out = Path(scratch) / "out"
         out.mkdir()
         task = Task(
-            command=(program, *words(out), *(shown(build, difference.path) for build in builds)),
+            command=(program, *words(out, limits), *(shown(build, difference.path) for build in builds)),
             code=place,
             inputs=(),
             out=out,
             log=Path(scratch) / "log.txt",
             environment={"TZ": "UTC", "LC_ALL": "C.UTF-8"},
-            limits=LIMITS,
+            limits=limits,
         )
         execution = local_executor().run(task, tick=tick)
         text = read(out / "report.txt")
@@ -88,11 +92,11 @@ def reported(first: Build, difference: Difference, *, tick: Tick) -> tuple[str, 
         return text, f"diffoscope {ended}: {read(task.log)[-200:]}"[:400]
 
 
-def words(out: Path) -> tuple[str, ...]:
+def words(out: Path, limits: Limits) -> tuple[str, ...]:
     return (
         *("--no-progress", "--text", str(out / "report.txt"), "--text-color", "never"),
         *("--max-text-report-size", str(MOST_REPORT_BYTES), "--max-diff-block-lines", "80"),
-        *("--exclude-directory-metadata", "yes", "--timeout", str(int(LIMITS.wall_s / 2))),
+        *("--exclude-directory-metadata", "yes", "--timeout", str(int(limits.wall_s / 2))),
     )
 
 
