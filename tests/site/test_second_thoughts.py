@@ -359,7 +359,7 @@ def test_a_stranger_is_asked_to_sign_in(desk: Desk, client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?kind=sell&version=1", "?kind=withdraw&version=x", "?kind=withdraw&version=9"]
+    "query", ["", "?kind=sell&version=1", "?kind=withdraw&version=x", "?kind=withdraw&version=999999999"]
 )
 def test_a_proposal_about_nothing_is_not_found(desk: Desk, query: str) -> None:
     assert desk.author.get(f"{PROPOSE}{query}").status_code == 404
