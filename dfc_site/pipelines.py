@@ -50,6 +50,7 @@ PUBLISH = Pipeline(
     name="publish",
     stages=(
         Stage("seal", _("Seal"), seal.expand_seal, SEALING),
+        Stage("places", _("Places"), replicate.expand_places, ("mirrors.replicate.prepare_deposit",)),
         Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("releases.reserve.reserve_doi",)),
         Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("mirrors.bundle.make_bundle",)),
         Stage("confirm", _("Confirm"), confirm.expand_confirm, ("releases.confirm.confirm_build",)),
@@ -62,6 +63,7 @@ PUBLISH = Pipeline(
             export.expand_verify,
             ("mirrors.verify.require_verified", "dfc_site.export.validate_description"),
         ),
+        Stage("lasting", _("Deposit for ever"), replicate.expand_lasting, ("mirrors.replicate.await_lasting",)),
         Stage("commit", _("Make public"), commit.expand_commit, ("releases.commit.make_public",)),
         Stage("catalogue", _("Catalogue"), catalogue.expand_await, ("releases.catalogue.await_edition",)),
     ),
@@ -73,6 +75,13 @@ DEPOSIT = Pipeline(
         Stage("put", _("Copy"), replicate.expand_put, ("mirrors.replicate.put_replica",)),
         Stage("verify", _("Verify"), replicate.expand_verify, ("mirrors.verify.verify_deposit_replica",)),
         Stage("publish", _("Publish"), replicate.expand_publish, ("mirrors.replicate.publish_deposit",)),
+    ),
+)
+OPEN_DEPOSIT = Pipeline(
+    name="open-deposit",
+    stages=(
+        Stage("deposit", _("Deposit"), replicate.expand_await, ("mirrors.replicate.await_deposit",)),
+        Stage("publish", _("Publish"), replicate.expand_open, ("mirrors.replicate.publish_deposit",)),
     ),
 )
 CATALOGUE = Pipeline(
@@ -149,4 +158,4 @@ TIDY_STORAGE = Pipeline(
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
-PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)
+PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, OPEN_DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

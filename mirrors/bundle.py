@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 
 from catalog.models import Asset, Version
 from mirrors.connect import connect
-from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
-from mirrors.models import Mirror
-from mirrors.replicate import deposit_key, mirrors_of, record
+from mirrors.models import Deposit, Mirror
+from mirrors.replicate import draft_of, mirrors_of
 from releases.bundle import NAME, Places, write_and_seal
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
@@ -29,22 +28,19 @@ def places_of(version: Version) -> Places:
     """Give the addresses of each sealed source, and of the image of a container, by its path.
 
     The mirrors of others stand first, our own storage last. A best-effort mirror that
-    cannot be asked now is left out; a required one fails with its own error.
+    has not made a place for the version yet is left out.
     """
     kept = mirrors_of(version)
     in_order = sorted(kept, key=lambda mirror: (mirror.is_own, not kept[mirror], mirror.pk))
-    found = [addresses(version, mirror, is_required=kept[mirror]) for mirror in in_order]
+    found = [addresses(version, mirror) for mirror in in_order]
     sealed = Asset.objects.filter(item__version=version, role__in=BUILT_FROM).order_by("path")
     return {path: [address(path) for address in found if address] for path in sealed.values_list("path", flat=True)}
 
 
-def addresses(version: Version, mirror: Mirror, *, is_required: bool) -> Callable[[str], str] | None:
-    """Give what names the public address of a path on one mirror; None where that mirror cannot say it now."""
-    try:
-        backend = connect(mirror)
-        draft = backend.prepare(deposit_key(version), record(version))
-    except (MirrorUnavailableError, MirrorRefusedError):
-        if is_required:
-            raise
+def addresses(version: Version, mirror: Mirror) -> Callable[[str], str] | None:
+    """Give what names the public address of a path on one mirror; None where that mirror has no place for it yet."""
+    deposit = Deposit.objects.filter(version=version, mirror=mirror).exclude(record_id="").first()
+    if deposit is None:
         return None
+    backend, draft = connect(mirror), draft_of(deposit)
     return lambda path: backend.url(backend.locator(draft, path))

@@ -1,5 +1,10 @@
-"""Put a version on its mirrors: one durable job a deposit, waited for by the publication."""
+"""Put a version on its mirrors: one durable job a deposit, waited for by the publication.
 
+What can be taken back comes first: directories, buckets, and drafts. When all of that is verified, and not before,
+drafts become public and the mirrors are filled where all is public at once and for ever.
+"""
+
+import json
 from collections.abc import Sequence
 
 from django.db.models import Q
@@ -8,14 +13,17 @@ from django.utils import timezone
 from catalog.models import Asset, Version
 from catalog.storage.connect import own_storage
 from catalog.storage.files import OpenAt
-from mirrors.backends.base import Record, Upload
-from mirrors.connect import connect
+from mirrors.backends.base import Draft, Traits, Upload
+from mirrors.connect import connect, traits_of
 from mirrors.errors import NoMirrorError
 from mirrors.models import Deposit, Mirror, Policy, Replica
+from mirrors.record import digest_of, record
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
+
+CALL_S = 120.0
 
 
 def mirrors_of(version: Version) -> dict[Mirror, bool]:
@@ -31,8 +39,8 @@ def mirrors_of(version: Version) -> dict[Mirror, bool]:
     return found
 
 
-def expand_deposits(release_id: int) -> Sequence[StepSpec]:
-    """Write Deposit and pending Replica rows; raises NoMirrorError where no mirror is required."""
+def expand_places(release_id: int) -> Sequence[StepSpec]:
+    """Write a Deposit row for each mirror that keeps the version; raises NoMirrorError where none is required."""
     version = Release.objects.select_related("version__dataset").get(pk=release_id).version
     places = mirrors_of(version)
     if not any(places.values()):
@@ -40,27 +48,81 @@ def expand_deposits(release_id: int) -> Sequence[StepSpec]:
             f"{version}: no enabled mirror is required to keep it. Add a policy in the admin, then retry."
         )
     steps = []
-    for mirror, is_required in sorted(places.items(), key=lambda place: place[0].pk):
+    for mirror, is_required in in_order(places):
         deposit, _ = Deposit.objects.get_or_create(
             version=version, mirror=mirror, defaults={"created_at": timezone.now()}
         )
-        for asset in Asset.objects.filter(item__version=version):
-            Replica.objects.get_or_create(asset=asset, mirror=mirror)
-        steps.append(StepSpec("mirrors.replicate.await_deposit", deposit.pk, mirror.name, is_required))
+        steps.append(StepSpec("mirrors.replicate.prepare_deposit", deposit.pk, mirror.name, is_required))
     return steps
+
+
+def in_order(places: dict[Mirror, bool]) -> list[tuple[Mirror, bool]]:
+    return sorted(places.items(), key=lambda place: place[0].pk)
+
+
+def expand_deposits(release_id: int) -> Sequence[StepSpec]:
+    """Wait for the deposits that can be taken back, as drafts can be."""
+    steps = owed(release_id, "mirrors.replicate.await_deposit")
+    return [step for step, traits in steps if traits.has_drafts or not traits.is_lasting]
+
+
+def expand_lasting(release_id: int) -> Sequence[StepSpec]:
+    """Wait for what can never be taken back; it begins when all else is verified."""
+    steps = owed(release_id, "mirrors.replicate.await_lasting")
+    return [step for step, traits in steps if traits.is_lasting]
+
+
+def owed(release_id: int, function: str) -> list[tuple[StepSpec, Traits]]:
+    """Give a step for each deposit of a release, with pending Replica rows for all that is sealed by now."""
+    version = Release.objects.select_related("version__dataset").get(pk=release_id).version
+    steps = []
+    for mirror, is_required in in_order(mirrors_of(version)):
+        deposit, _ = Deposit.objects.get_or_create(
+            version=version, mirror=mirror, defaults={"created_at": timezone.now()}
+        )
+        owe_replicas(deposit)
+        steps.append((StepSpec(function, deposit.pk, mirror.name, is_required), traits_of(mirror)))
+    return steps
+
+
+def owe_replicas(deposit: Deposit) -> None:
+    for asset in Asset.objects.filter(item__version=deposit.version_id):
+        Replica.objects.get_or_create(asset=asset, mirror=deposit.mirror)
 
 
 def await_deposit(step: StepContext, deposit_id: int) -> None:
     """Start the deposit's own job and wait for it; back-fill and repair use the same job."""
+    step.wait_for(start_deposit(find(deposit_id)))
+
+
+def await_lasting(step: StepContext, deposit_id: int) -> None:
+    """Start what makes a deposit public for ever, and wait for it."""
     deposit = find(deposit_id)
-    version = deposit.version
-    key = f"deposit:{version.dataset.identifier}:{version.number}:{deposit.mirror.slug}"
+    start = start_opening if traits_of(deposit.mirror).has_drafts else start_deposit
+    step.wait_for(start(deposit))
+
+
+def start_deposit(deposit: Deposit) -> str:
+    """Start the job that brings a version to a mirror, unless it was started; gives its key."""
+    key = f"deposit:{name_of(deposit)}"
     engine.start(key, "deposit", deposit.pk)
-    step.wait_for(key)
+    return key
+
+
+def start_opening(deposit: Deposit) -> str:
+    """Start the job that makes a filled draft public, unless it was started; gives its key."""
+    key = f"open-deposit:{name_of(deposit)}"
+    engine.start(key, "open-deposit", deposit.pk)
+    return key
+
+
+def name_of(deposit: Deposit) -> str:
+    return f"{deposit.version.dataset.identifier}:{deposit.version.number}:{deposit.mirror.slug}"
 
 
 def find(deposit_id: int) -> Deposit:
-    return Deposit.objects.select_related("version__dataset__package", "mirror").get(pk=deposit_id)
+    related = ("version__dataset__package", "version__dataset__licence", "mirror")
+    return Deposit.objects.select_related(*related).get(pk=deposit_id)
 
 
 def deposit_key(version: Version) -> str:
@@ -72,21 +134,53 @@ def deposit_key(version: Version) -> str:
     return sealed.storage_key.removesuffix(f"/{sealed.path}")
 
 
-def record(version: Version) -> Record:
-    dataset = version.dataset
-    return Record(title_en=dataset.title_en, title_fr=dataset.title_fr, version=version.number, doi=version.doi or "")
-
-
 def expand_prepare(deposit_id: int) -> Sequence[StepSpec]:
     return [StepSpec("mirrors.replicate.prepare_deposit", deposit_id, find(deposit_id).mirror.name)]
 
 
 def prepare_deposit(step: StepContext, deposit_id: int) -> None:
-    """Find or make the deposit at the mirror, and keep the mirror's name for it."""
+    """Find or make the deposit at the mirror, and keep the mirror's name for it. Safe to run twice.
+
+    Where the mirror chooses that name, the intent is committed before it is asked; after a crash its own search
+    decides, no sooner than what was made can be seen there.
+    """
     deposit = find(deposit_id)
-    draft = connect(deposit.mirror).prepare(deposit_key(deposit.version), record(deposit.version))
+    draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     with step.finish():
-        Deposit.objects.filter(pk=deposit_id).update(record_id=draft.record_id)
+        Deposit.objects.filter(pk=deposit_id).update(
+            record_id=draft.record_id, doi=draft.doi, concept_doi=draft.concept_doi
+        )
+
+
+def made(step: StepContext, deposit: Deposit) -> Draft:
+    key, described, backend = deposit_key(deposit.version), record(deposit), connect(deposit.mirror)
+    if not backend.traits.has_drafts:
+        return backend.prepare(key, described)
+
+    def search() -> str | None:
+        found = backend.find(key, described)
+        return written(found) if found else None
+
+    return Draft(
+        *json.loads(
+            step.effect(
+                "record",
+                find=search,
+                call=lambda: written(backend.prepare(key, described)),
+                timeout_s=CALL_S + deposit.mirror.settle_s,
+            )
+        )
+    )
+
+
+def written(draft: Draft) -> str:
+    """Write a draft as an effect keeps it."""
+    return json.dumps([draft.key, draft.record_id, draft.doi, draft.concept_doi])
+
+
+def draft_of(deposit: Deposit) -> Draft:
+    """Give the deposit that a mirror was found to have; nothing is asked or made."""
+    return Draft(deposit_key(deposit.version), deposit.record_id, deposit.doi, deposit.concept_doi)
 
 
 def replicas_of(deposit: Deposit) -> list[Replica]:
@@ -113,12 +207,21 @@ def put_replica(step: StepContext, replica_id: int) -> None:
 def store(replica: Replica, source: OpenAt, step: StepContext) -> dict[str, str]:
     """Put the bytes of a source at the copy's mirror, going on where it stopped; gives locator and public address."""
     asset, backend = replica.asset, connect(replica.mirror)
-    draft = backend.prepare(deposit_key(asset.item.version), record(asset.item.version))
+    deposit = deposit_of(replica)
+    draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     step.progress(total_bytes=asset.size_bytes)
     locator = backend.put(
         draft, upload(asset, source), checkpoint=step, progress=lambda done: step.progress(done_bytes=done)
     )
     return {"locator": locator, "url": backend.url(locator)}
+
+
+def deposit_of(replica: Replica) -> Deposit:
+    """Give the deposit that a copy belongs to; one of before deposits had rows gets its row now."""
+    deposit, _ = Deposit.objects.get_or_create(
+        version=replica.asset.item.version, mirror=replica.mirror, defaults={"created_at": timezone.now()}
+    )
+    return find(deposit.pk)
 
 
 def upload(asset: Asset, source: OpenAt) -> Upload:
@@ -138,15 +241,33 @@ def expand_verify(deposit_id: int) -> Sequence[StepSpec]:
 
 
 def expand_publish(deposit_id: int) -> Sequence[StepSpec]:
+    """Where a mirror has drafts, they become public by a job of its own, later."""
+    deposit = find(deposit_id)
+    if traits_of(deposit.mirror).has_drafts:
+        return []
+    return [StepSpec("mirrors.replicate.publish_deposit", deposit_id, deposit.mirror.name)]
+
+
+def expand_await(deposit_id: int) -> Sequence[StepSpec]:
+    return [StepSpec("mirrors.replicate.await_deposit", deposit_id, find(deposit_id).mirror.name)]
+
+
+def expand_open(deposit_id: int) -> Sequence[StepSpec]:
     return [StepSpec("mirrors.replicate.publish_deposit", deposit_id, find(deposit_id).mirror.name)]
 
 
 def publish_deposit(step: StepContext, deposit_id: int) -> None:
-    """Make the deposit public at the mirror; mirrors without drafts have nothing to do."""
+    """Make the deposit public at the mirror, with the metadata of this moment. Safe to run twice."""
     deposit = find(deposit_id)
-    draft = connect(deposit.mirror).prepare(deposit_key(deposit.version), record(deposit.version))
-    receipt = connect(deposit.mirror).publish(draft)
+    described = record(deposit)
+    receipt = connect(deposit.mirror).publish(draft_of(deposit), described)
     with step.finish():
         Deposit.objects.filter(pk=deposit_id).update(
-            state=Deposit.State.PUBLIC, record_id=receipt.record_id, landing_url=receipt.landing_url
+            state=Deposit.State.PUBLIC,
+            record_id=receipt.record_id,
+            landing_url=receipt.landing_url,
+            doi=receipt.doi,
+            concept_doi=receipt.concept_doi,
+            described_digest=digest_of(described),
+            described_at=timezone.now(),
         )

@@ -13,7 +13,7 @@ from django.utils import timezone
 from catalog.models import Asset, PieceTable
 from catalog.storage.connect import own_storage
 from mirrors.backends.base import MirrorBackend, RemoteStat
-from mirrors.connect import connect
+from mirrors.connect import connect, traits_of
 from mirrors.errors import MirrorRefusedError, UnverifiedError
 from mirrors.incidents import copy_is_bad, copy_is_good
 from mirrors.models import PUBLIC, Check, Mirror, Replica
@@ -177,13 +177,17 @@ def read_whole(replica: Replica, backend: MirrorBackend, progress: Progress) -> 
 
 
 def verify_deposit_replica(step: StepContext, replica_id: int) -> None:
-    """Re-read one copy in full before it is offered to anybody; a bad one needs a person."""
+    """Prove one copy before it is offered to anybody; a bad one needs a person.
+
+    It is re-read in full where that is ours to do; the mirror's own checksum is compared where it keeps what it takes
+    hidden, or shows it late (level 4 through the public address follows then).
+    """
     replica = Replica.objects.select_related("asset", "mirror").get(pk=replica_id)
     step.progress(total_bytes=replica.asset.size_bytes)
     check = check_replica(
         replica,
         backend=connect(replica.mirror),
-        level=Check.Level.FULL,
+        level=first_level(replica.mirror),
         now=timezone.now(),
         progress=lambda done: step.progress(done_bytes=done),
     )
@@ -192,6 +196,10 @@ def verify_deposit_replica(step: StepContext, replica_id: int) -> None:
             f"{replica.asset.path}: its copy at {replica.mirror.name} is {check.get_result_display().lower()} "
             f"({check.method}). Look at that mirror, then stop this deposit or retry."
         )
+
+
+def first_level(mirror: Mirror) -> int:
+    return Check.Level.CHECKSUM if traits_of(mirror).is_lasting else Check.Level.FULL
 
 
 def expand_require(release_id: int) -> Sequence[StepSpec]:
@@ -204,7 +212,7 @@ def require_verified(step: StepContext, release_id: int) -> None:
     Raises UnverifiedError naming the first file and mirror that lack one.
     """
     version = Release.objects.select_related("version__dataset").get(pk=release_id).version
-    required = [mirror for mirror, is_required in mirrors_of(version).items() if is_required]
+    required = [mirror for mirror, is_required in mirrors_of(version).items() if is_required and comes_first(mirror)]
     assets = list(Asset.objects.filter(item__version=version))
     step.progress(total_units=len(assets) * len(required))
     for mirror in required:
@@ -216,6 +224,12 @@ def require_verified(step: StepContext, release_id: int) -> None:
                     "Retry the deposit at that mirror, then retry here."
                 )
     step.progress(done_units=len(assets) * len(required))
+
+
+def comes_first(mirror: Mirror) -> bool:
+    """Tell whether what a mirror has can be taken back, so that it is verified before what cannot begins."""
+    traits = traits_of(mirror)
+    return traits.has_drafts or not traits.is_lasting
 
 
 def proved_assets(mirror: Mirror, assets: list[Asset]) -> set[int]:

@@ -106,11 +106,13 @@ class Dataset(models.Model):
     starts_on = models.DateField(_("begins on"), null=True, blank=True)
     ends_on = models.DateField(_("ends on"), null=True, blank=True)
     doi_provider = models.CharField(_("DOIs from"), max_length=8, choices=DoiProvider, default=DoiProvider.TEST)
+    concept_doi = models.CharField(_("DOI of all versions"), max_length=200, blank=True, editable=False)
     folded_names = models.TextField(blank=True, editable=False)
     folded_texts = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(_("made at"))
     history = HistoricalRecords(
-        excluded_fields=["folded_names", "folded_texts"], history_change_reason_field=models.TextField(null=True)
+        excluded_fields=["concept_doi", "folded_names", "folded_texts"],
+        history_change_reason_field=models.TextField(null=True),
     )
 
     class Meta:

@@ -7,6 +7,7 @@ be read fails in its own words, since the mirror is not to blame.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
 
 Progress = Callable[[int], None]
@@ -14,29 +15,93 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Traits:
-    """What only some mirrors can do. `largest_object_bytes` is None where there is no limit of theirs."""
+    """What only some mirrors are or can do. A limit is None where there is none of theirs.
+
+    `has_drafts`: what is put stays hidden until `publish` and can be thrown away before. `is_lasting`: what is public
+    there can never be taken back. `settles_late`: what was accepted may be seen only some time later.
+    `checksums` are the algorithms that `stat` and `listing` report (so that level 2 can be done).
+    """
 
     largest_object_bytes: int | None = None
+    most_files: int | None = None
+    most_bytes: int | None = None
+    has_drafts: bool = False
+    is_lasting: bool = False
     settles_late: bool = False
     mints_doi: bool = False
+    checksums: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Party:
+    """Who is named as a maker or provider: a person's name is `family, given`."""
+
+    name: str
+    is_person: bool = False
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A link from this deposit to something else, in DataCite's words, as `IsIdenticalTo`.
+
+    `kind` is `DOI`, `URL` or `URN`.
+    """
+
+    relation: str
+    identifier: str
+    kind: str
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a deposit says of itself, in both languages."""
+    """What a deposit says of itself, in both languages; the same at every mirror.
 
+    `urn` (`urn:uuid:…`) is our own name of this deposit, by which it is found again at a service that chooses its
+    names itself. The box is WGS 84: west, south, east, north. `notice_en` and `notice_fr` say that a version was
+    withdrawn, and why; empty otherwise. `licence` is an SPDX id or `LicenseRef-…`.
+    """
+
+    urn: str
+    identifier: str
+    version: str
     title_en: str
     title_fr: str
-    version: str
-    doi: str
+    description_en: str = ""
+    description_fr: str = ""
+    keywords_en: tuple[str, ...] = ()
+    keywords_fr: tuple[str, ...] = ()
+    attribution_en: str = ""
+    attribution_fr: str = ""
+    licence: str = ""
+    licence_title_en: str = ""
+    licence_title_fr: str = ""
+    licence_url: str = ""
+    creators: tuple[Party, ...] = ()
+    publisher: str = ""
+    published_on: date | None = None
+    landing_url: str = ""
+    doi: str = ""
+    concept_doi: str = ""
+    bbox_wgs84: tuple[float, float, float, float] | None = None
+    starts_on: date | None = None
+    ends_on: date | None = None
+    relations: tuple[Relation, ...] = ()
+    notice_en: str = ""
+    notice_fr: str = ""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A deposit that may still be filled; `record_id` is the mirror's own name for it."""
+    """A deposit that may still be filled; `record_id` is the mirror's own name for it.
+
+    `doi` and `concept_doi` are what a mirror that mints DOIs has reserved for it.
+    """
 
     key: str
     record_id: str
+    doi: str = ""
+    concept_doi: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +110,8 @@ class Receipt:
 
     record_id: str
     landing_url: str = ""
+    doi: str = ""
+    concept_doi: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,8 +146,17 @@ class MirrorBackend(Protocol):
 
     traits: Traits
 
+    def find(self, key: str, record: Record) -> Draft | None:
+        """Look for the deposit that was made for `key` and `record.urn`, draft or public; None if none is seen.
+
+        What settles late may be there and not be seen yet.
+        """
+
     def prepare(self, key: str, record: Record) -> Draft:
-        """Find the deposit of `key`, or make it."""
+        """Find the deposit, or make it with the record's metadata; the same call may be repeated."""
+
+    def describe(self, draft: Draft, record: Record) -> None:
+        """Bring the metadata of a draft or of a public deposit to `record`; nothing to do where none are kept."""
 
     def locator(self, draft: Draft, path: str) -> str:
         """Give the locator that a file of a deposit has or will have, before a byte of it is stored."""
@@ -92,8 +168,18 @@ class MirrorBackend(Protocol):
         shorter than announced raises MirrorUnavailableError, and nothing is stored.
         """
 
-    def publish(self, draft: Draft) -> Receipt:
-        """Make a deposit public. Repeatable; nothing to do where there are no drafts."""
+    def publish(self, draft: Draft, record: Record) -> Receipt:
+        """Make a deposit public. Repeatable; nothing to do where there are no drafts.
+
+        Only the deposit that `draft` names becomes public; other drafts with the same `record.urn`, left by a lost
+        answer, are thrown away.
+        """
+
+    def discard(self, draft: Draft) -> None:
+        """Throw away a draft that is not to become public; nothing happens where there are none, or it is gone."""
+
+    def listing(self, draft: Draft) -> Mapping[str, RemoteStat]:
+        """Give what the mirror says of each file of a deposit, by its path, in few requests."""
 
     def stat(self, locator: str) -> RemoteStat | None:
         """Give what the mirror says of a file; None if it has none."""
@@ -105,4 +191,7 @@ class MirrorBackend(Protocol):
         """Give the public address of a file, known before it is stored."""
 
     def retire(self, locator: str) -> None:
-        """Remove a damaged copy, so that a good one can be put; nothing happens if it is absent."""
+        """Remove a damaged copy, so that a good one can be put; nothing happens if it is absent.
+
+        Raises MirrorRefusedError where the mirror never gives up what it published.
+        """

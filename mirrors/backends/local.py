@@ -2,12 +2,13 @@
 
 import errno
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from catalog.storage.files import (
+    PARTIAL,
     FileBusyError,
     SourceLengthError,
     StorageKeyError,
@@ -15,7 +16,8 @@ from catalog.storage.files import (
     read_file,
     write_file,
 )
-from mirrors.backends.base import Checkpoint, Draft, Progress, Receipt, Record, RemoteStat, Traits, Upload
+from mirrors.backends import traits
+from mirrors.backends.base import Checkpoint, Draft, Progress, Receipt, Record, RemoteStat, Upload
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBUSY, errno.ESTALE, errno.EMFILE, errno.ENFILE}
@@ -24,16 +26,23 @@ PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBUSY, errno.ESTALE, err
 class LocalMirror:
     """Files under one directory, by locator. A directory reports no checksums."""
 
-    traits = Traits()
+    traits = traits.LOCAL
 
     def __init__(self, directory: Path, public_url: str) -> None:
         self.directory = directory
         self.public_url = public_url.rstrip("/")
 
+    def find(self, key: str, record: Record) -> Draft | None:  # noqa: ARG002  a directory keeps no record
+        with failures(self.directory):
+            return Draft(key=key, record_id=key) if locate(self.directory, key).is_dir() else None
+
     def prepare(self, key: str, record: Record) -> Draft:  # noqa: ARG002  a directory keeps no record
         with failures(self.directory):
             locate(self.directory, key).mkdir(parents=True, exist_ok=True)
         return Draft(key=key, record_id=key)
+
+    def describe(self, draft: Draft, record: Record) -> None:
+        """Do nothing: a directory keeps no record."""
 
     def locator(self, draft: Draft, path: str) -> str:
         return f"{draft.key}/{path}"
@@ -61,8 +70,17 @@ class LocalMirror:
                 f"{digest.hexdigest()[:16]}…). Published bytes are never overwritten: retire that copy first."
             )
 
-    def publish(self, draft: Draft) -> Receipt:
+    def publish(self, draft: Draft, record: Record) -> Receipt:  # noqa: ARG002  a directory keeps no record
         return Receipt(record_id=draft.record_id)
+
+    def discard(self, draft: Draft) -> None:
+        """Do nothing: a directory has no drafts."""
+
+    def listing(self, draft: Draft) -> Mapping[str, RemoteStat]:
+        with failures(self.directory):
+            folder = locate(self.directory, draft.key)
+            files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != PARTIAL)
+            return {path.relative_to(folder).as_posix(): RemoteStat(path.stat().st_size) for path in files}
 
     def stat(self, locator: str) -> RemoteStat | None:
         with failures(self.directory):

@@ -1,7 +1,7 @@
 """A mirror that lives in this process, for tests: it fails when it is told to, and no Mirror row can name it."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -23,8 +23,6 @@ class Faults:
 class MemoryMirror:
     """Bytes by locator. Reports the checksums that it is told to, of the bytes that it has at that moment."""
 
-    traits = Traits()
-
     def __init__(
         self,
         public_url: str = "https://memory.example.org",
@@ -32,16 +30,24 @@ class MemoryMirror:
         checksums: Sequence[str] = ("sha256", "md5"),
     ) -> None:
         self.public_url = public_url
-        self.checksums = checksums
+        self.traits = Traits(checksums=tuple(checksums))
         self.faults = Faults()
         self.deposits: dict[str, Record] = {}
         self.files: dict[str, bytes] = {}
         self.unfinished: dict[str, bytearray] = {}
 
+    def find(self, key: str, record: Record) -> Draft | None:  # noqa: ARG002  the key alone names it here
+        self.answer()
+        return Draft(key=key, record_id=key) if key in self.deposits else None
+
     def prepare(self, key: str, record: Record) -> Draft:
         self.answer()
         self.deposits.setdefault(key, record)
         return Draft(key=key, record_id=key)
+
+    def describe(self, draft: Draft, record: Record) -> None:
+        self.answer()
+        self.deposits[draft.key] = record
 
     def locator(self, draft: Draft, path: str) -> str:
         return f"{draft.key}/{path}"
@@ -80,16 +86,32 @@ class MemoryMirror:
             raise MirrorUnavailableError(f"{upload.path}: the source gives more than announced. Look at it.")
         came += block
 
-    def publish(self, draft: Draft) -> Receipt:
-        self.answer()
+    def publish(self, draft: Draft, record: Record) -> Receipt:
+        self.describe(draft, record)
         return Receipt(record_id=draft.record_id)
+
+    def discard(self, draft: Draft) -> None:
+        """Do nothing: what is here has no drafts."""
+
+    def listing(self, draft: Draft) -> Mapping[str, RemoteStat]:
+        self.answer()
+        below = f"{draft.key}/"
+        return {
+            name.removeprefix(below): self.said(content)
+            for name, content in self.files.items()
+            if name.startswith(below)
+        }
 
     def stat(self, locator: str) -> RemoteStat | None:
         self.answer()
         if locator not in self.files:
             return None
-        content = self.files[locator]
-        return RemoteStat(len(content), {name: hashlib.new(name, content).hexdigest() for name in self.checksums})
+        return self.said(self.files[locator])
+
+    def said(self, content: bytes) -> RemoteStat:
+        return RemoteStat(
+            len(content), {name: hashlib.new(name, content).hexdigest() for name in self.traits.checksums}
+        )
 
     def read(self, locator: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         self.answer()

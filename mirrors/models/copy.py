@@ -1,5 +1,7 @@
 """Copies: a version's deposit at a mirror, the replica of each file, and every check of it."""
 
+import uuid
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -11,7 +13,11 @@ PUBLIC = (Version.State.PUBLISHED, Version.State.DEPRECATED)
 
 
 class Deposit(models.Model):
-    """One Version on one Mirror."""
+    """One Version on one Mirror.
+
+    `urn` names it at services that choose their names themselves, and is written before the first of them is asked.
+    `described_digest` is the sha256 of the metadata that the mirror has of it.
+    """
 
     class State(models.TextChoices):
         OPEN = "open", _("Being deposited")
@@ -21,7 +27,12 @@ class Deposit(models.Model):
     version = models.ForeignKey(Version, models.PROTECT, related_name="deposits", verbose_name=_("version"))
     mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="deposits", verbose_name=_("mirror"))
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.OPEN)
+    urn = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     record_id = models.CharField(_("record"), max_length=200, blank=True)
+    doi = models.CharField(_("DOI of the record"), max_length=200, blank=True)
+    concept_doi = models.CharField(_("DOI of all versions"), max_length=200, blank=True)
+    described_digest = models.CharField(max_length=64, blank=True)
+    described_at = models.DateTimeField(_("described at"), null=True, blank=True)
     landing_url = models.URLField(_("landing page"), max_length=600, blank=True)
     created_at = models.DateTimeField(_("created at"))
 

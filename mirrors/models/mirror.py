@@ -45,6 +45,9 @@ class MirrorQuerySet(models.QuerySet["Mirror"]):
 class Mirror(models.Model):
     """One place that keeps our bytes and serves them. Credentials come from the environment, by slug.
 
+    What a kind has no use for stays empty: bucket, prefix, region, addressing, storage class, checksum and part size
+    are those of S3.
+
     `is_enabled` is our decision; `state` is what the newest probe found, or that its operator paused it.
     """
 
@@ -65,6 +68,15 @@ class Mirror(models.Model):
         STRATEGIC = "strategic", _("Strategic")
         COMMUNITY = "community", _("Community")
 
+    class Addressing(models.TextChoices):
+        AUTO = "auto", _("As the service prefers")
+        PATH = "path", _("Bucket in the path")
+        VIRTUAL = "virtual", _("Bucket in the host name")
+
+    class UploadChecksum(models.TextChoices):
+        SHA256 = "sha256", "SHA-256"
+        MD5 = "md5", "MD5"
+
     slug = models.SlugField(_("short name"), max_length=40, unique=True)
     name = models.CharField(_("name"), max_length=120)
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
@@ -74,9 +86,46 @@ class Mirror(models.Model):
     )
     location = models.CharField(_("location"), max_length=120, blank=True)
     tier = models.CharField(_("tier"), max_length=12, choices=Tier, default=Tier.PRIMARY)
-    endpoint = models.CharField(_("endpoint"), max_length=400, help_text=_("For a local mirror: its directory."))
+    endpoint = models.CharField(
+        _("endpoint"),
+        max_length=400,
+        help_text=_("For a local mirror its directory, else the address of the service."),
+    )
     public_url = models.URLField(
         _("public address"), max_length=400, help_text=_("Base address of its files, without a slash at the end.")
+    )
+    bucket = models.CharField(_("bucket"), max_length=120, blank=True)
+    prefix = models.CharField(
+        _("prefix"), max_length=200, blank=True, help_text=_("Stands before every key; ends in a slash, or is empty.")
+    )
+    region = models.CharField(_("region"), max_length=60, blank=True)
+    addressing = models.CharField(_("addressing"), max_length=7, choices=Addressing, default=Addressing.AUTO)
+    storage_class = models.CharField(_("storage class"), max_length=40, blank=True)
+    upload_checksum = models.CharField(
+        _("checksum of uploads"), max_length=6, choices=UploadChecksum, default=UploadChecksum.SHA256
+    )
+    part_mib = models.PositiveIntegerField(
+        _("part size in MiB"), default=64, help_text=_("Of large files; it grows with the file where it has to.")
+    )
+    collection = models.CharField(
+        _("collection or community"),
+        max_length=120,
+        blank=True,
+        help_text=_("Of the Internet Archive, or of Zenodo; empty where there is none."),
+    )
+    settle_s = models.PositiveIntegerField(
+        _("settle time in seconds"),
+        default=30,
+        help_text=_("How long what was made there may stay unseen; nothing is made a second time before."),
+    )
+    is_sandbox = models.BooleanField(
+        _("is a sandbox"), default=False, help_text=_("What lies there is for trials and counts as no copy.")
+    )
+    owner_email = models.EmailField(
+        _("operator's e-mail"), blank=True, help_text=_("Private. Told before the mirror is disabled.")
+    )
+    cost_per_gb_month = models.DecimalField(
+        _("cost of a gigabyte and month"), max_digits=8, decimal_places=4, null=True, blank=True
     )
     capacity_bytes = models.BigIntegerField(
         _("capacity in bytes"),

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from catalog.errors import PersonMustActError, StewardshipError
+from catalog.errors import PersonMustActError, StewardshipError, TryLaterError
 from releases.jobs import registry
 from releases.jobs.advance import advance, lock_job, note, open_stage
 from releases.jobs.clock import backoff, clock, lease
@@ -174,14 +174,23 @@ def fail(step: Step, message: str) -> None:
 
 
 def try_again(step: Step, error: Exception) -> None:
-    """Put a failed attempt back with a pause, or end the step when its attempts are used up."""
+    """Put a failed attempt back with a pause, or end the step when its attempts are used up.
+
+    A failure that says how long to wait (`after_s`) is taken at its word, up to DFC_PATIENCE_S.
+    """
     message = said(error)
     if step.attempts >= settings.DFC_ATTEMPTS:
         fail(step, message)
         return
     with transaction.atomic():
-        if leave(step, Step.State.DUE, due_at=clock.now() + backoff(step.attempts), error=message):
+        if leave(step, Step.State.DUE, due_at=clock.now() + pause_after(step, error), error=message):
             note(step, StepEvent.Kind.FAILED, message)
+
+
+def pause_after(step: Step, error: Exception) -> timedelta:
+    asked_s = error.facts.get("after_s") if isinstance(error, TryLaterError) else None
+    patience_s = min(float(asked_s), settings.DFC_PATIENCE_S) if isinstance(asked_s, int | float) else 0.0
+    return max(backoff(step.attempts), timedelta(seconds=patience_s))
 
 
 def reconcile() -> int:

@@ -23,7 +23,14 @@ from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from mirrors.models import Mirror
 
 KEY = "foundation/processed/ca_roads/v1.0.0"
-RECORD = Record(title_en="Roads", title_fr="Routes", version="1.0.0", doi="10.5072/roads")
+RECORD = Record(
+    urn="urn:uuid:5f4a8a44-1c55-4c6e-9a05-0c6c1b6f3a01",
+    identifier="ca_example-2021A000011124_d4c-datapkg-foundation_2022_roads",
+    version="1.0.0",
+    title_en="Roads",
+    title_fr="Routes",
+    doi="10.5072/roads",
+)
 BLOCK = 10_000
 ROADS = bytes(range(256)) * 2_000
 RAIL = bytes(reversed(range(256))) * 2_000
@@ -298,9 +305,9 @@ def test_progress_ends_at_the_size_also_if_all_bytes_came_before(mirror: MirrorB
 
 def test_publishing_is_repeatable(mirror: MirrorBackend, draft: Draft) -> None:
     locator = put(mirror, upload(ROADS))
-    receipt = mirror.publish(draft)
+    receipt = mirror.publish(draft, RECORD)
     assert receipt.record_id == draft.record_id
-    assert mirror.publish(draft) == receipt
+    assert mirror.publish(draft, RECORD) == receipt
     assert whole(mirror, locator) == ROADS
 
 
