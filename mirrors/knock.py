@@ -31,6 +31,7 @@ class Request:
     headers: Mapping[str, str]
     most_bytes: int
     timeout_s: float
+    body: bytes | None = None
 
     @property
     def target(self) -> str:
@@ -69,7 +70,8 @@ def knock(
 def knock_once(request: Request, address: tuple[str, int]) -> Reply:
     try:
         with connected(request, address) as (connection, line):
-            connection.request(request.method, request.target, headers={"User-Agent": AGENT, **request.headers})
+            headers = {"User-Agent": AGENT, **request.headers}
+            connection.request(request.method, request.target, body=request.body, headers=headers)
             answer = connection.getresponse()
             body = read(answer, request.most_bytes)
             line.refuse_if_late()
