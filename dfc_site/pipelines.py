@@ -6,7 +6,20 @@ A stage's `expand` says which steps it has when it opens; only the functions nam
 from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
-from mirrors import bundle, probe, recheck, redescribe, repair, replicate, reserve, tell
+from mirrors import (
+    bundle,
+    old_checks,
+    policies,
+    probe,
+    recheck,
+    redescribe,
+    remove,
+    repair,
+    replicate,
+    reserve,
+    survey,
+    tell,
+)
 from releases import (
     catalogue,
     commit,
@@ -122,6 +135,21 @@ RECHECK_COPY = Pipeline(
 SWEEP = Pipeline(
     name="sweep", stages=(Stage("verify", _("Verify"), recheck.expand_sweep, ("mirrors.recheck.sweep_mirror",)),)
 )
+SURVEY = Pipeline(
+    name="survey", stages=(Stage("survey", _("Survey"), survey.expand_survey, ("mirrors.survey.survey_mirror",)),)
+)
+OLD_CHECKS = Pipeline(
+    name="old-checks",
+    stages=(Stage("move", _("Move"), old_checks.expand_move, ("mirrors.old_checks.move_old_checks",)),),
+)
+FOLLOW_POLICY = Pipeline(
+    name="follow-policy",
+    stages=(Stage("follow", _("Follow"), policies.expand_follow, ("mirrors.policies.follow_policies",)),),
+)
+REMOVE_DEPOSIT = Pipeline(
+    name="remove-deposit",
+    stages=(Stage("remove", _("Remove"), remove.expand_remove, ("mirrors.remove.remove_deposit",)),),
+)
 NODE_LETTER = Pipeline(
     name="node-letter", stages=(Stage("mail", _("Letter"), letters.expand_letter, ("swarm.letters.send_letter",)),)
 )
@@ -170,6 +198,7 @@ TIDY_STORAGE = Pipeline(
     name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
 )
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
-MIRRORS = (DESCRIBE, REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
+CHECKS = (PROBE, RECHECK, RECHECK_COPY, SWEEP, SURVEY, OLD_CHECKS)
+MIRRORS = (*CHECKS, DESCRIBE, REPAIR, TELL, FOLLOW_POLICY, REMOVE_DEPOSIT)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, OPEN_DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

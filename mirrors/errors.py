@@ -53,3 +53,11 @@ class ReservationError(PersonMustActError):
 
 class AskStaffError(PersonMustActError):
     """What was withdrawn lies where only the staff of the service can take it away."""
+
+
+class UnsafeRemovalError(PersonMustActError):
+    """Copies may not be removed: they are wanted, or what would be left is too little."""
+
+
+class NoRoomError(PersonMustActError):
+    """The mirror has no room for a version by what its operator gives us."""

@@ -118,7 +118,8 @@ def start_opening(deposit: Deposit) -> str:
 
 
 def name_of(deposit: Deposit) -> str:
-    return f"{deposit.version.dataset.identifier}:{deposit.version.number}:{deposit.mirror.slug}"
+    name = f"{deposit.version.dataset.identifier}:{deposit.version.number}:{deposit.mirror.slug}"
+    return name if deposit.round == 1 else f"{name}:{deposit.round}"
 
 
 def find(deposit_id: int) -> Deposit:
@@ -284,7 +285,7 @@ def publish_deposit(step: StepContext, deposit_id: int) -> None:
             described_at=timezone.now(),
         )
         if receipt.landing_url:  # the records elsewhere name this one from now on
-            request_descriptions(deposit.version.dataset_id, cause=f"deposit:{deposit_id}")
+            request_descriptions(deposit.version.dataset_id, cause=f"deposit:{name_of(deposit)}")
 
 
 def keep_concept(version: Version, receipt: Receipt) -> None:
