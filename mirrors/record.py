@@ -126,7 +126,7 @@ def first_approval(dataset: Dataset) -> date | None:
 
 def relations(version: Version, besides: Deposit | None) -> Iterator[Relation]:
     yield Relation(SAME_BYTES, landing_page(version), "URL")
-    others = Deposit.objects.filter(version=version)
+    others = Deposit.objects.filter(version=version).exclude(state=Deposit.State.REMOVED)
     if besides:
         others = others.exclude(pk=besides.pk)
     for other in others.order_by("mirror"):

@@ -15,7 +15,7 @@ def ensure_rows(dataset_id: int) -> None:
     dataset = Dataset.objects.get(pk=dataset_id)
     facts = {"dataset": dataset, "provider": dataset.doi_provider, "updated_at": timezone.now()}
     for version in Version.objects.filter(dataset=dataset, doi__isnull=False, doi_row__isnull=True):
-        Doi.objects.get_or_create(version=version, defaults={"name": version.doi, **facts})
+        Doi.objects.get_or_create(version=version, defaults={"name": str(version.doi), **facts})
     if dataset.concept_doi:
         Doi.objects.get_or_create(dataset=dataset, version=None, defaults={"name": dataset.concept_doi, **facts})
 
