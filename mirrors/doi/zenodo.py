@@ -1,5 +1,7 @@
 """The DOIs that Zenodo gives: reserved in the draft of a deposit, public with it, described by its record."""
 
+from django.db.models import Q
+
 from catalog.models import Dataset, Version
 from mirrors.backends.base import Record
 from mirrors.connect import traits_of
@@ -23,7 +25,7 @@ class ZenodoDois:
     def register(self, name: str, record: Record) -> None:  # noqa: ARG002  the deposit's own job describes it
         """Make sure that Zenodo published what it had reserved; registering it may take it some minutes."""
         deposits = Deposit.objects.filter(state=Deposit.State.PUBLIC)
-        if not (deposits.filter(doi=name).exists() or deposits.filter(concept_doi=name).exists()):
+        if not (deposits.filter(Q(doi__iexact=name) | Q(concept_doi__iexact=name)).exists()):
             raise RegistrarUnavailableError(
                 f"{name}: no record of Zenodo is public under it yet. It is looked for again; if the deposit was "
                 "published under another DOI, ask the administrator."
