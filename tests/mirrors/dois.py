@@ -1,6 +1,7 @@
 """What tests of DOIs share: releases that reserve and publish, step by step, without the rest of a publication."""
 
 import itertools
+import time
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -12,16 +13,26 @@ from mirrors.backends.memory import MemoryMirror
 from mirrors.models import Deposit, Doi, Mirror
 from mirrors.redescribe import bring_doi, expand_dois
 from mirrors.reserve import reserve_doi
+from releases.jobs import engine
 from releases.jobs.context import StepContext
-from releases.models import Job, Release
+from releases.models import Decision, Job, MetadataRevision, Release, Step
+from releases.take import take_decision
 from tests import factories
 
 COUNT = itertools.count(1)
+TEXTS = [
+    f"{name}_{suffix}" for name in ("title", "description", "attribution", "keywords") for suffix in ("en", "fr")
+]
 UNDER_WAY = {"state": Release.State.PUBLISHING, "approved_at": timezone.now(), "reviewed_digest": "0" * 64}
 
 
 def roads(provider: str = Dataset.DoiProvider.TEST, **fields: Any) -> Dataset:
-    texts = {"description_en": "Every road.", "description_fr": "Chaque route.", "attribution_en": "Roads."}
+    texts = {
+        "description_en": "Every road.",
+        "description_fr": "Chaque route.",
+        "attribution_en": "R.",
+        "attribution_fr": "R.",
+    }
     return factories.dataset(doi_provider=provider, **texts, **fields)
 
 
@@ -116,3 +127,35 @@ def public_deposit(version: Version, mirror: Mirror, number: int = 0, **fields: 
         "created_at": timezone.now(),
     }
     return Deposit.objects.create(version=version, mirror=mirror, **{**facts, **fields})
+
+
+def describe(seconds: float = 20) -> None:
+    """Do all that is owed of descriptions; nothing else is run."""
+    deadline = time.monotonic() + seconds
+    open_steps = Step.objects.filter(job__pipeline="describe", job__state=Job.State.OPEN)
+    while open_steps.filter(state__in=engine.RUNNABLE).exists() and time.monotonic() < deadline:
+        for pk in open_steps.filter(pk__in=engine.due_steps()).values_list("pk", flat=True):
+            engine.run_step(pk, has_heartbeat=False)
+        time.sleep(0.005)
+
+
+def decide(kind: str, version: Version, **facts: Any) -> Decision:
+    """Take a decision about a version or, without one, its dataset, with what follows from it at mirrors."""
+    by = get_user_model().objects.get_or_create(username="decider")[0]
+    about = version if kind in {Decision.Kind.DEPRECATE, Decision.Kind.WITHDRAW} else None
+    decision = Decision.objects.create(
+        kind=kind,
+        dataset=version.dataset,
+        version=about,
+        reason_en="The licence text was wrong.",
+        reason_fr="Le texte de licence était faux.",
+        proposer=by,
+        proposed_at=timezone.now(),
+        channel="command",
+        **facts,
+    )
+    if kind == Decision.Kind.REVISE:
+        texts = {name: getattr(version.dataset, name) for name in TEXTS} | {"title_fr": "Chemins"}
+        MetadataRevision.objects.create(dataset=version.dataset, decision=decision, **texts)
+    take_decision(decision, seconder=None, channel="command", now=timezone.now())
+    return decision
