@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=200, unique=True, verbose_name='DOI')),
                 ('provider', models.CharField(choices=[('test', 'Test prefix'), ('datacite', 'DataCite'), ('zenodo', 'Zenodo')], max_length=8, verbose_name='DOIs from')),
                 ('state', models.CharField(choices=[('reserved', 'Reserved'), ('findable', 'Findable'), ('tombstone', 'Leads to the tombstone')], default='reserved', max_length=9, verbose_name='state')),
-                ('described_digest', models.CharField(blank=True, max_length=64)),
+                ('described_digest', models.CharField(blank=True, editable=False, max_length=64)),
                 ('described_at', models.DateTimeField(blank=True, null=True, verbose_name='described at')),
                 ('registered_at', models.DateTimeField(blank=True, null=True, verbose_name='registered at')),
                 ('updated_at', models.DateTimeField(verbose_name='updated at')),

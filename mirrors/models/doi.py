@@ -10,9 +10,6 @@ from catalog.models import Dataset, Version
 
 
 class DoiQuerySet(models.QuerySet["Doi"]):
-    def of_version(self, version: Version) -> "Doi | None":
-        return self.filter(version=version).first()
-
     def concept_of(self, dataset: Dataset) -> "Doi | None":
         """Give the DOI of all versions of a dataset."""
         return self.filter(dataset=dataset, version=None).first()
@@ -37,7 +34,7 @@ class Doi(models.Model):
     )
     provider = models.CharField(_("DOIs from"), max_length=8, choices=Dataset.DoiProvider)
     state = models.CharField(_("state"), max_length=9, choices=State, default=State.RESERVED)
-    described_digest = models.CharField(max_length=64, blank=True)
+    described_digest = models.CharField(max_length=64, blank=True, editable=False)
     described_at = models.DateTimeField(_("described at"), null=True, blank=True)
     registered_at = models.DateTimeField(_("registered at"), null=True, blank=True)
     updated_at = models.DateTimeField(_("updated at"))

@@ -220,11 +220,11 @@ def test_a_mirror_that_fails_is_tried_again_and_holds_nobody_else_up(
     assert Job.objects.get(pipeline="describe").state == Job.State.DONE
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_in_whatever_way_the_registry_fails_each_doi_ends_right_and_none_is_doubled(at: Registry, seed: int) -> None:
     dataset = roads(DATACITE)
-    versions = [published(dataset, f"1.{number}.0") for number in range(3)]
-    at.server.faults.probability, at.server.faults.seed = 0.5, seed
+    versions = [published(dataset, f"1.{number}.0") for number in range(2)]
+    at.server.faults.probability, at.server.faults.seed = 0.4, seed
     at.server.handles_fail = 2
     decide(Decision.Kind.WITHDRAW, versions[1])
     decide(Decision.Kind.REVISE, fresh(versions[0]))
