@@ -350,6 +350,7 @@ DFC_SURVEY_EVERY_S = read_seconds("DFC_SURVEY_EVERY_S", 3600)
 DFC_SURVEY_DAYS = read_int("DFC_SURVEY_DAYS", 7, at_least=1)
 DFC_SURVEY_SAMPLES = read_int("DFC_SURVEY_SAMPLES", 10, at_least=0)
 DFC_CHECKS_KEPT_DAYS = read_int("DFC_CHECKS_KEPT_DAYS", 400, at_least=1)
+DFC_NOTICE_DAYS = read_int("DFC_NOTICE_DAYS", 14, at_least=0)  # from the letter to the end of a mirror's service
 DFC_RECHECK_EVERY_S = read_seconds("DFC_RECHECK_EVERY_S", 3600)
 # The least of whole copies: operators, countries, and copies at home; nothing is removed below it, and a version
 # counts as safe from it on.

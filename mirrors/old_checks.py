@@ -52,7 +52,7 @@ def expand_move(period: int) -> Sequence[StepSpec]:
 
 
 def move_old_checks(step: StepContext, _period: int) -> None:
-    """Write old checks to Parquet, a file of at most ROWS_A_FILE rows at a time, and remove them. Safe to run twice."""
+    """Write old checks to Parquet, a file of at most ROWS_A_FILE rows at a time, and remove them. Repeatable."""
     before, moved = timezone.now() - timedelta(days=settings.DFC_CHECKS_KEPT_DAYS), 0
     while keys := list(old_checks(before=before).values_list("pk", flat=True)[:ROWS_A_FILE]):
         own_storage().write_bytes(f"{FOLDER}/{keys[0]}-{keys[-1]}.parquet", written(keys))
@@ -72,7 +72,7 @@ def old_checks(*, before: datetime) -> QuerySet[Check]:
 
 
 def written(keys: Sequence[int]) -> bytes:
-    """Write checks as one Parquet file, zstd; nothing of this moment is in it, so that the same rows give it again."""
+    """Write checks as one Parquet file, zstd; nothing of this moment is in it: the same rows give it again."""
     sink = BytesIO()
     with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
         for rows in batches(keys):
