@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('catalog', '0006_concept_doi'),
-        ('mirrors', '0007_survey'),
+        ('mirrors', '0008_end_of_service'),
     ]
 
     operations = [
