@@ -6,13 +6,13 @@
 3. Nothing is ever made here: a deposit and a DOI that exist are described. All of it can be repeated.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from django.db.models import DateTimeField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from catalog.models import Version
+from catalog.models import Dataset, Version
 from mirrors.backends.base import Record
 from mirrors.connect import connect, traits_of
 from mirrors.doi import rows
@@ -95,6 +95,14 @@ def stale_dois(dataset_id: int) -> Iterator[StepSpec]:
 
 def is_stale(doi: Doi) -> bool:
     return doi.state != rows.state_of(doi) or doi.described_digest != digest_of(rows.record_of(doi))
+
+
+def stale_datasets(datasets: Iterable[Dataset]) -> Iterator[tuple[Dataset, list[StepSpec]]]:
+    """Give each dataset of which a record or a DOI is not as our rows say, with what would be described."""
+    for dataset in datasets:
+        stale = list(expand_stale(dataset.pk))
+        if stale:
+            yield dataset, stale
 
 
 def describe_deposit(step: StepContext, deposit_id: int) -> None:
