@@ -54,7 +54,7 @@ def test_the_doi_of_all_versions_stands_on_both_pages_and_a_test_doi_is_marked(
 def test_a_page_says_when_its_doi_was_registered(version: Version, client: Client) -> None:
     doi = Doi.objects.get(version=version)
     assert doi.registered_at is not None
-    assert f"registered {doi.registered_at:%Y-%m-%d}" in words_of(client, pages(version)[0])
+    assert f"DOI registered {doi.registered_at:%Y-%m-%d}" in words_of(client, pages(version)[0])
 
 
 def test_a_page_says_that_its_doi_is_being_registered_until_it_is(version: Version, client: Client) -> None:
