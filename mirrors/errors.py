@@ -65,3 +65,7 @@ class NoRoomError(PersonMustActError):
 
 class NotEndableError(PersonMustActError):
     """The end of a mirror's service cannot be announced or recalled now."""
+
+
+class PolicyRefusedError(PersonMustActError):
+    """A change of policies would leave too little, or has no room at the mirror."""
