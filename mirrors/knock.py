@@ -108,9 +108,8 @@ def address_of(url: SplitResult, allowed: Networks) -> tuple[str, int]:
 def connected(request: Request, address: tuple[str, int]) -> Iterator[tuple[http.client.HTTPConnection, Line]]:
     """Connect to an address that was looked at, while name and certificate are those of the web address."""
     host, port, is_plain = request.url.hostname or "", request.url.port, request.url.scheme == "http"
-    context = ssl.create_default_context()
     with socket.create_connection(address, timeout=request.timeout_s) as plain:
-        end = plain if is_plain else context.wrap_socket(plain, server_hostname=host)
+        end = plain if is_plain else ssl.create_default_context().wrap_socket(plain, server_hostname=host)
         connection = http.client.HTTPConnection(host, port) if is_plain else http.client.HTTPSConnection(host, port)
         connection.sock = end
         with end, closing(connection), Line(end, request.timeout_s) as line:
