@@ -17,7 +17,8 @@ from catalog.admin import FieldHistoryAdmin, ReadOnlyAdmin
 from catalog.admin_preview import Preview, Words, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.amounts import instant, plain_size, size
-from mirrors.add_mirror import MirrorEntry, findings_of
+from mirrors.add_mirror import findings_of
+from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import (
     Check,
     Deposit,
