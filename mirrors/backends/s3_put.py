@@ -17,7 +17,7 @@ from catalog.storage.answers import AlreadyThereError, UploadGoneError, translat
 from catalog.storage.base import StorageRefusedError
 from catalog.storage.bodies import Body, FileBody, Sendable
 from catalog.storage.files import FileBusyError, SourceTooLongError, too_long, too_short
-from catalog.storage.multipart import Multipart, Part, planned_part
+from catalog.storage.multipart import MIB, Multipart, Part, planned_part
 from catalog.storage.parts import PartWriter, length_of_part, send_all, send_file
 from catalog.storage.ranges import ranges
 from mirrors.backends.base import Checkpoint, Progress, Source
@@ -25,6 +25,7 @@ from mirrors.backends.s3_bucket import S3Bucket
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 SHA256 = "dfc-sha256"
+SHARES, SHORT_PART = 128, 8 * MIB
 UNCONDITIONAL = {"NotImplemented", "501"}
 
 
@@ -169,7 +170,7 @@ class Putting:
             )
             with suppress(UploadGoneError):
                 return begun, saved["part_bytes"], begun.parts()
-        begun, part_bytes = self.begin(), planned_part(self.upload.size_bytes, self.place.part_bytes)
+        begun, part_bytes = self.begin(), part_of(self.upload.size_bytes, self.place.part_bytes)
         self.checkpoint.save(
             {
                 "meant": meant,
@@ -194,6 +195,12 @@ class Putting:
         """Give what the service is told of an object."""
         words: dict[str, Any] = {"Metadata": {SHA256: self.upload.sha256}, "ContentType": self.upload.media_type}
         return words | ({"StorageClass": self.place.storage_class} if self.place.storage_class else {})
+
+
+def part_of(size_bytes: int, usual: int) -> int:
+    """Give how long all parts but the last are: short ones for a shorter file, so that a kill costs little of it."""
+    share = -(-size_bytes // (SHARES * MIB)) * MIB
+    return planned_part(size_bytes, min(usual, max(SHORT_PART, share)))
 
 
 def is_unconditional(error: StorageRefusedError) -> bool:
