@@ -17,7 +17,9 @@ from catalog.admin import FieldHistoryAdmin, ReadOnlyAdmin
 from catalog.admin_preview import Preview, Words, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.amounts import instant, plain_size, size
+from mirrors import admin_policies  # noqa: F401  registers policies
 from mirrors.add_mirror import findings_of
+from mirrors.end_service import announce_end, recall_end
 from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import (
     Check,
@@ -35,33 +37,31 @@ from mirrors.pause import pause_mirror, resume_mirror
 from mirrors.recheck import request_recheck
 from releases.catalogue import request_edition
 
+USUAL = {"addressing", "upload_checksum", "part_mib", "settle_s"}  # what has a value where nothing is said
 OFFERING = {"is_enabled", "public_url"}
 
 
 class MirrorForm(forms.ModelForm):
     """A mirror as `manage.py mirror add` takes it: the same findings, each at its field."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in USUAL & set(self.fields):
+            self.fields[name].required = False
+
     def clean(self) -> dict[str, Any]:
         super().clean()
+        if self.instance.pk and "is_enabled" in self.changed_data and not self.cleaned_data["is_enabled"]:
+            self.add_error(
+                "is_enabled",
+                _("Its operator is told first. Use the action “Announce the end of service…” in the list."),
+            )
         said = {**model_to_dict(self.instance), **self.cleaned_data}
         if not self.errors:
             entry = MirrorEntry(**{one.name: said[one.name] for one in fields(MirrorEntry) if one.name in said})
             for field, finding in findings_of(entry, besides=self.instance):
                 self.add_error(field if field in self.fields else None, finding)
         return self.cleaned_data
-
-
-class PolicyForm(forms.ModelForm):
-    """One line of policies. A line that was added counts also with nothing chosen: it means all datasets."""
-
-    def has_changed(self) -> bool:
-        return self.instance.pk is None or super().has_changed()
-
-
-class PolicyInline(admin.TabularInline):
-    model = Policy
-    form = PolicyForm
-    extra = 0
 
 
 @admin.register(Mirror)
@@ -72,8 +72,8 @@ class MirrorAdmin(FieldHistoryAdmin):
     list_filter = ["state", "kind", "tier", "jurisdiction", "is_enabled"]
     search_fields = ["name", "slug", "operator"]
     exclude = ["added_at"]
-    inlines = [PolicyInline]
-    actions = ["pause", "resume"]
+    change_form_template = "admin/mirrors/mirror_form.html"
+    actions = ["pause", "resume", "end", "recall"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
@@ -105,6 +105,16 @@ class MirrorAdmin(FieldHistoryAdmin):
         return self.after_preview(
             request, queryset, resume_mirror, ("resume", _("Bring mirrors back"), _("Bring back"))
         )
+
+    @admin.action(description=_("Announce the end of service…"), permissions=["change"])
+    def end(self, request: HttpRequest, queryset: MirrorQuerySet) -> HttpResponse | None:
+        return self.after_preview(
+            request, queryset, announce_end, ("end", _("Announce the end"), _("Tell operators"))
+        )
+
+    @admin.action(description=_("Recall the end of service…"), permissions=["change"])
+    def recall(self, request: HttpRequest, queryset: MirrorQuerySet) -> HttpResponse | None:
+        return self.after_preview(request, queryset, recall_end, ("recall", _("Let mirrors serve on"), _("Recall")))
 
     def after_preview(
         self,

@@ -98,9 +98,7 @@ class S3Doctor:
 
     def range(self) -> tuple[str, str]:
         objects = self.objects
-        came = b"".join(
-            ranges(objects.client, objects.bucket, objects.name(self.locator), FIRST, LAST - FIRST + 1)
-        )
+        came = b"".join(ranges(objects.client, objects.bucket, objects.name(self.locator), FIRST, LAST - FIRST + 1))
         if came == CONTENT[FIRST : LAST + 1]:
             return "good", "It gives a range of an object."
         return "bad", f"Asked for {LAST - FIRST + 1} bytes of an object, it gave {len(came)}, or others."
@@ -115,7 +113,10 @@ class S3Doctor:
         told = checksums_of(self.objects.head(self.locator) or {})
         wrong = sorted(name for name, text in told.items() if text != hashlib.new(name, CONTENT).hexdigest())
         if wrong:
-            return "bad", f"What looks like the {wrong[0]} of an object is none: level 2 would call good copies damaged."
+            return (
+                "bad",
+                f"What it tells as {wrong[0]} of an object is none: level 2 would call good copies damaged.",
+            )
         if told:
             return "good", f"Of an object in one part it tells the {' and the '.join(sorted(told))}."
         return "weak", "It tells no checksum that can be compared, so that copies have to be read again: level 4."
@@ -163,5 +164,7 @@ class S3Doctor:
         except (MirrorRefusedError, MirrorUnavailableError) as error:
             return Symptom("clean", "bad", f"{error} Remove {self.objects.name(self.folder)}/ by hand.")
         if left:
-            return Symptom("clean", "bad", f"It did not remove {left[0]}. Let its keys delete, then remove it by hand.")
+            return Symptom(
+                "clean", "bad", f"It did not remove {left[0]}. Let its keys delete, then remove it by hand."
+            )
         return Symptom("clean", "good", "Nothing was left behind.")

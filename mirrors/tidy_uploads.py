@@ -22,7 +22,7 @@ ENDED = (Step.State.DONE, Step.State.SKIPPED)
 def expand_tidy(_period: int) -> Sequence[StepSpec]:
     """One step a mirror in service at which uploads can be left unfinished."""
     mirrors = Mirror.objects.in_service().filter(kind=Mirror.Kind.S3)
-    return [StepSpec("mirrors.tidy.tidy_mirror", one.pk, one.name, is_required=False) for one in mirrors]
+    return [StepSpec("mirrors.tidy_uploads.tidy_mirror", one.pk, one.name, is_required=False) for one in mirrors]
 
 
 def tidy_mirror(step: StepContext, mirror_id: int) -> None:
