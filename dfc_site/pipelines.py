@@ -6,7 +6,20 @@ A stage's `expand` says which steps it has when it opens; only the functions nam
 from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
-from mirrors import bundle, end_service, old_checks, policies, probe, recheck, remove, repair, replicate, survey, tell
+from mirrors import (
+    bundle,
+    end_service,
+    old_checks,
+    policies,
+    probe,
+    recheck,
+    remove,
+    repair,
+    replicate,
+    survey,
+    tell,
+    tidy_uploads,
+)
 from releases import (
     catalogue,
     commit,
@@ -177,6 +190,10 @@ WATCH = Pipeline(name="watch", stages=(Stage("look", _("Look"), watch.expand_wat
 TIDY_STORAGE = Pipeline(
     name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
 )
+TIDY_MIRRORS = Pipeline(
+    name="tidy-mirrors",
+    stages=(Stage("tidy", _("Tidy"), tidy_uploads.expand_tidy, ("mirrors.tidy_uploads.tidy_mirror",)),),
+)
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 MIRRORS = (
     REPAIR,
@@ -190,6 +207,7 @@ MIRRORS = (
     OLD_CHECKS,
     FOLLOW_POLICY,
     REMOVE_DEPOSIT,
+    TIDY_MIRRORS,
 )
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, OPEN_DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

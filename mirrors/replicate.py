@@ -6,6 +6,7 @@ drafts become public and the mirrors are filled where all is public at once and 
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from django.db.models import Q
 from django.utils import timezone
@@ -198,21 +199,25 @@ def put_replica(step: StepContext, replica_id: int) -> None:
     """Store one file at one mirror from our own storage. Safe to run twice."""
     replica = Replica.objects.select_related("asset__item__version__dataset__package", "mirror").get(pk=replica_id)
     storage = own_storage()
-    place = store(replica, lambda start: storage.read(replica.asset.storage_key, start), step)
+    key, folder = replica.asset.storage_key, storage.directory
+    place = store(replica, lambda start: storage.read(key, start), step, file=folder and folder / key)
     with step.finish():
         Replica.objects.filter(pk=replica_id).exclude(state=Replica.State.VERIFIED).update(
             state=Replica.State.STORED, **place
         )
 
 
-def store(replica: Replica, source: OpenAt, step: StepContext) -> dict[str, str]:
-    """Put the bytes of a source at the copy's mirror, going on where it stopped; gives locator and public address."""
+def store(replica: Replica, source: OpenAt, step: StepContext, *, file: Path | None = None) -> dict[str, str]:
+    """Put the bytes of a source at the copy's mirror, going on where it stopped; gives locator and public address.
+
+    `file` is where the same bytes lie on this machine.
+    """
     asset, backend = replica.asset, connect(replica.mirror)
     deposit = deposit_of(replica)
     draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     step.progress(total_bytes=asset.size_bytes)
     locator = backend.put(
-        draft, upload(asset, source), checkpoint=step, progress=lambda done: step.progress(done_bytes=done)
+        draft, upload(asset, source, file), checkpoint=step, progress=lambda done: step.progress(done_bytes=done)
     )
     return {"locator": locator, "url": backend.url(locator)}
 
@@ -225,7 +230,7 @@ def deposit_of(replica: Replica) -> Deposit:
     return find(deposit.pk)
 
 
-def upload(asset: Asset, source: OpenAt) -> Upload:
+def upload(asset: Asset, source: OpenAt, file: Path | None = None) -> Upload:
     return Upload(
         path=asset.path,
         size_bytes=asset.size_bytes,
@@ -233,6 +238,7 @@ def upload(asset: Asset, source: OpenAt) -> Upload:
         md5=asset.md5,
         media_type=asset.media_type,
         open=source,
+        file=file,
     )
 
 

@@ -8,6 +8,7 @@ be read fails in its own words, since the mirror is not to blame.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any, Protocol
 
 Progress = Callable[[int], None]
@@ -116,7 +117,10 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Upload:
-    """One file to put: its path in the deposit, its digests, and how to read it from an offset."""
+    """One file to put: its path in the deposit, its digests, and how to read it from an offset.
+
+    `file` is where the same bytes lie on this machine, if they do: a backend may send them from there.
+    """
 
     path: str
     size_bytes: int
@@ -124,6 +128,22 @@ class Upload:
     md5: str
     media_type: str
     open: Callable[[int], Iterator[bytes]]
+    file: Path | None = None
+
+
+class Source:
+    """Reads an upload, and remembers its failure, so that the mirror is not blamed for it."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.upload = upload
+        self.error: Exception | None = None
+
+    def open(self, start: int) -> Iterator[bytes]:
+        try:
+            yield from self.upload.open(start)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 @dataclass(frozen=True)

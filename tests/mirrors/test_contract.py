@@ -21,6 +21,7 @@ from mirrors.backends.memory import MemoryMirror
 from mirrors.connect import connect
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from mirrors.models import Mirror
+from tests.mirrors.s3_mirrors import new_mirror
 
 KEY = "foundation/processed/ca_roads/v1.0.0"
 RECORD = Record(
@@ -35,10 +36,12 @@ BLOCK = 10_000
 ROADS = bytes(range(256)) * 2_000
 RAIL = bytes(reversed(range(256))) * 2_000
 BREAKS_AT = 20 * BLOCK
-BACKENDS: dict[str, Callable[[Path], MirrorBackend]] = {
-    "local": lambda folder: LocalMirror(folder, "https://local.example.org/data/"),
-    "memory": lambda _folder: MemoryMirror(),
+BACKENDS: dict[str, Callable[[Path, Any], MirrorBackend]] = {
+    "local": lambda folder, _server: LocalMirror(folder, "https://local.example.org/data/"),
+    "memory": lambda _folder, _server: MemoryMirror(),
+    "s3": lambda folder, server: new_mirror(server, folder),
 }
+SERVERS = {"s3": "s3"}  # the fixture of its server, by backend; tests that need it have a mark of that name
 
 
 @dataclass
@@ -109,9 +112,20 @@ def break_put(mirror: MirrorBackend, checkpoint: Kept) -> str:
     return mirror.locator(mirror.prepare(KEY, RECORD), "roads.bin")
 
 
-@pytest.fixture(params=BACKENDS)
-def mirror(request: pytest.FixtureRequest, tmp_path: Path) -> MirrorBackend:
-    return BACKENDS[request.param](tmp_path)
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    return [getattr(pytest.mark, SERVERS[name])] if name in SERVERS else []
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=marks_of(name)) for name in BACKENDS])
+def opener(request: pytest.FixtureRequest) -> Callable[[Path], MirrorBackend]:
+    """Give what opens an empty mirror of a kind; its server runs."""
+    server = request.getfixturevalue(SERVERS[request.param]) if request.param in SERVERS else None
+    return lambda folder: BACKENDS[request.param](folder, server)
+
+
+@pytest.fixture
+def mirror(opener: Callable[[Path], MirrorBackend], tmp_path: Path) -> MirrorBackend:
+    return opener(tmp_path)
 
 
 @pytest.fixture
@@ -311,13 +325,14 @@ def test_publishing_is_repeatable(mirror: MirrorBackend, draft: Draft) -> None:
     assert whole(mirror, locator) == ROADS
 
 
-@pytest.mark.parametrize("name", BACKENDS)
 @given(breaks=st.lists(st.integers(0, 3_000), max_size=4), size_bytes=st.integers(0, 3_000))
 @settings(max_examples=40, deadline=None)
-def test_however_often_it_breaks_the_bytes_are_right(name: str, breaks: list[int], size_bytes: int) -> None:
+def test_however_often_it_breaks_the_bytes_are_right(
+    opener: Callable[[Path], MirrorBackend], breaks: list[int], size_bytes: int
+) -> None:
     content = ROADS[:size_bytes]
     with tempfile.TemporaryDirectory() as folder:
-        mirror, checkpoint = BACKENDS[name](Path(folder)), Kept()
+        mirror, checkpoint = opener(Path(folder)), Kept()
         for position in (one for one in breaks if one < size_bytes):
             with pytest.raises(MirrorUnavailableError):
                 put(mirror, upload(Source(content, ends_at=position)), checkpoint)
