@@ -45,3 +45,7 @@ class UnsafeRemovalError(PersonMustActError):
 
 class NoRoomError(PersonMustActError):
     """The mirror has no room for a version by what its operator gives us."""
+
+
+class NotEndableError(PersonMustActError):
+    """The end of a mirror's service cannot be announced or recalled now."""
