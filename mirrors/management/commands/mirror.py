@@ -3,6 +3,8 @@
 import argparse
 import json
 from collections.abc import Iterable
+from dataclasses import fields
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -13,8 +15,9 @@ from django.utils import timezone
 
 from catalog.errors import StewardshipError
 from mirrors import probe
-from mirrors.add_mirror import MirrorEntry, add_mirror
+from mirrors.add_mirror import add_mirror
 from mirrors.connect import connect
+from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Mirror, MirrorProbe, Replica
 from mirrors.pause import pause_mirror, resume_mirror
 from mirrors.recheck import look_again
@@ -22,6 +25,17 @@ from mirrors.verify import look
 
 Rows = list[dict[str, Any]]
 UNCHECKED = "unchecked"
+OF_SERVICES = {
+    "bucket": "of an S3 service",
+    "prefix": "what stands before every key, with a slash at the end",
+    "region": "of an S3 service",
+    "addressing": "whether the bucket stands in the path or in the host name: auto, path or virtual",
+    "storage-class": "of an S3 service; its own if left out",
+    "upload-checksum": "what each part carries, to be checked on arrival: sha256 or md5",
+    "collection": "of the Internet Archive, or community of Zenodo",
+    "owner-email": "who is told before the mirror is disabled",
+}
+NUMBERS = {"part-mib": int, "settle-s": int, "capacity-bytes": int, "cost-per-gb-month": Decimal}
 ENDINGS = (
     (
         {Check.Result.DAMAGED, Check.Result.MISSING},
@@ -64,7 +78,11 @@ class Command(BaseCommand):
         for name in ("name", "location"):
             add.add_argument(f"--{name}", default="")
         add.add_argument("--tier", default=Mirror.Tier.PRIMARY)
-        add.add_argument("--capacity-bytes", type=int, help="what the operator gives us; none if left out")
+        for name, words in OF_SERVICES.items():
+            add.add_argument(f"--{name}", default=argparse.SUPPRESS, help=words)
+        for name, number in NUMBERS.items():
+            add.add_argument(f"--{name}", type=number, default=argparse.SUPPRESS)
+        add.add_argument("--is-sandbox", action="store_true", help="what lies there counts as no copy")
         add.add_argument(
             "--keeps-all", choices=["required", "best-effort"], help="also add a policy for all datasets"
         )
@@ -87,10 +105,8 @@ class Command(BaseCommand):
 
     def act_add(self, options: dict[str, Any]) -> Rows:
         required = {"required": True, "best-effort": False}.get(options["keeps_all"] or "")
-        fields = ("slug", "kind", "endpoint", "public_url", "operator", "jurisdiction", "name", "location", "tier")
-        entry = MirrorEntry(
-            **{name: options[name] for name in fields}, capacity_bytes=options["capacity_bytes"], is_required=required
-        )
+        said = {one.name: options[one.name] for one in fields(MirrorEntry) if one.name in options}
+        entry = MirrorEntry(**said | {"is_required": required})
         with transaction.atomic():
             mirror = add_mirror(entry, now=timezone.now())
             transaction.set_rollback(options["dry_run"])
