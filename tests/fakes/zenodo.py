@@ -9,13 +9,14 @@ import hashlib
 import itertools
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from tests.fakes import zenodo_metadata
-from tests.fakes.faults import Answer, FakeServer, Request, json_answer, ranged
+from tests.fakes.faults import Answer, FakeServer, Faults, Request, json_answer, ranged
 from tests.fakes.zenodo_metadata import InvalidError
 
 TOKEN = "token-of-the-stand-in"
@@ -105,6 +106,11 @@ class FakeZenodo(FakeServer):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin as if nobody had asked anything yet."""
+        self.faults, self.asked, self.now = Faults(), [], time.time
         self.clients = {TOKEN: Client("steward")}
         self.communities: dict[str, set[str]] = {}  # who may add records to each
         self.deposits: dict[int, Deposit] = {}
