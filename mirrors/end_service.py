@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import override
+from simple_history.utils import update_change_reason
 
 from mirrors.errors import MailNotTakenError, NotEndableError
 from mirrors.models import Mirror
@@ -128,6 +129,6 @@ def end_service(step: StepContext, mirror_id: int) -> None:
         raise StepPaused(day)
     with step.finish():
         mirror.is_enabled, mirror.ends_on = False, None
-        mirror._change_reason = mirror.end_reason  # noqa: SLF001  how django-simple-history takes a reason
         mirror.save(update_fields=["is_enabled", "ends_on"])
+        update_change_reason(mirror, mirror.end_reason)
         request_edition(f"{mirror.slug}: out of service", now=clock.now())

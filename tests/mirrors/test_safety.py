@@ -133,6 +133,7 @@ class TestTheDatabaseAgreesWithTheRanking(TestCase):
         assert {slugs[one.mirror_id]: one.files for one in found.holdings} == offered
 
 
+@pytest.mark.django_db
 def test_what_lies_in_a_sandbox_is_neither_a_copy_nor_offered() -> None:
     asset = factories.asset()
     factories.proved(asset, factories.mirror("trial", is_sandbox=True))
