@@ -20,6 +20,7 @@ class Traits:
 
     `has_drafts`: what is put stays hidden until `publish` and can be thrown away before. `is_lasting`: what is public
     there can never be taken back. `settles_late`: what was accepted may be seen only some time later.
+    `resumes`: a put that broke goes on where it stopped; elsewhere it begins again.
     `checksums` are the algorithms that `stat` and `listing` report (so that level 2 can be done).
     """
 
@@ -30,6 +31,7 @@ class Traits:
     is_lasting: bool = False
     settles_late: bool = False
     mints_doi: bool = False
+    resumes: bool = True
     checksums: tuple[str, ...] = ()
 
 
@@ -61,6 +63,8 @@ class Record:
     `urn` (`urn:uuid:…`) is our own name of this deposit, by which it is found again at a service that chooses its
     names itself. The box is WGS 84: west, south, east, north. `notice_en` and `notice_fr` say that a version was
     withdrawn, and why; empty otherwise. `licence` is an SPDX id or `LicenseRef-…`.
+    `previous_record_id` is the record of another version at the same mirror, after which a service that links
+    versions puts this one.
     """
 
     urn: str
@@ -90,6 +94,7 @@ class Record:
     relations: tuple[Relation, ...] = ()
     notice_en: str = ""
     notice_fr: str = ""
+    previous_record_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ ZENODO = Traits(
     has_drafts=True,
     is_lasting=True,
     mints_doi=True,
+    resumes=False,
     checksums=("md5",),
 )
 INTERNET_ARCHIVE = Traits(
