@@ -7,6 +7,10 @@ class MirrorUnavailableError(TryLaterError):
     """The mirror does not answer now; the same call may work later."""
 
 
+class MirrorSettlingError(MirrorUnavailableError):
+    """The mirror has accepted what it does not show yet: nothing is wrong, and `after_s` later it is asked again."""
+
+
 class MirrorRefusedError(PersonMustActError):
     """The mirror, or our rules for it, say no; a person has to change something."""
 
