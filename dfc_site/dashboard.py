@@ -245,9 +245,7 @@ def figures(*, now: datetime) -> dict[str, Any]:
     """Give the few counts at the top: copies within the policy, mirrors that answer, steps due, the last edition."""
     limit = now - timedelta(days=settings.DFC_REPLICA_AGE_DAYS)
     proved = Q(state=Replica.State.VERIFIED, verified_at__gte=limit)
-    copies = Replica.objects.exclude(state=Replica.State.PENDING).aggregate(
-        all=Count("pk"), proved=Count("pk", filter=proved)
-    )
+    copies = Replica.objects.there().aggregate(all=Count("pk"), proved=Count("pk", filter=proved))
     mirrors = Mirror.objects.filter(is_enabled=True).aggregate(
         all=Count("pk"), answering=Count("pk", filter=Q(state=Mirror.State.ANSWERS))
     )

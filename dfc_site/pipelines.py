@@ -6,7 +6,7 @@ A stage's `expand` says which steps it has when it opens; only the functions nam
 from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
-from mirrors import bundle, probe, recheck, repair, replicate, tell
+from mirrors import bundle, policies, probe, recheck, remove, repair, replicate, tell
 from releases import (
     catalogue,
     commit,
@@ -108,6 +108,14 @@ RECHECK_COPY = Pipeline(
 SWEEP = Pipeline(
     name="sweep", stages=(Stage("verify", _("Verify"), recheck.expand_sweep, ("mirrors.recheck.sweep_mirror",)),)
 )
+FOLLOW_POLICY = Pipeline(
+    name="follow-policy",
+    stages=(Stage("follow", _("Follow"), policies.expand_follow, ("mirrors.policies.follow_policies",)),),
+)
+REMOVE_DEPOSIT = Pipeline(
+    name="remove-deposit",
+    stages=(Stage("remove", _("Remove"), remove.expand_remove, ("mirrors.remove.remove_deposit",)),),
+)
 NODE_LETTER = Pipeline(
     name="node-letter", stages=(Stage("mail", _("Letter"), letters.expand_letter, ("swarm.letters.send_letter",)),)
 )
@@ -156,6 +164,6 @@ TIDY_STORAGE = Pipeline(
     name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
 )
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
-MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP)
+MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP, FOLLOW_POLICY, REMOVE_DEPOSIT)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, OPEN_DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

@@ -312,6 +312,12 @@ DFC_REPLICA_AGE_DAYS = read_int("DFC_REPLICA_AGE_DAYS", 90, at_least=1)
 DFC_RECHECK_DAYS = read_int("DFC_RECHECK_DAYS", 30, at_least=1)
 DFC_RECHECK_GIB = read_int("DFC_RECHECK_GIB", 50, at_least=1)
 DFC_RECHECK_EVERY_S = read_seconds("DFC_RECHECK_EVERY_S", 3600)
+# The least of whole copies: operators, countries, and copies at home; nothing is removed below it, and a version
+# counts as safe from it on.
+DFC_MIN_OPERATORS = read_int("DFC_MIN_OPERATORS", 3, at_least=1)
+DFC_MIN_COUNTRIES = read_int("DFC_MIN_COUNTRIES", 2, at_least=1)
+DFC_MIN_HOME_COPIES = read_int("DFC_MIN_HOME_COPIES", 1, at_least=0)
+DFC_HOME_JURISDICTION = read_word("DFC_HOME_JURISDICTION", r"|[A-Z]{2}", "CA") or "CA"
 DFC_PROBE_EVERY_S = read_seconds("DFC_PROBE_EVERY_S", 300)
 if DFC_RECHECK_DAYS >= DFC_REPLICA_AGE_DAYS:
     raise refuse(

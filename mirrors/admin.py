@@ -17,6 +17,7 @@ from catalog.admin import FieldHistoryAdmin, ReadOnlyAdmin
 from catalog.admin_preview import Preview, Words, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.amounts import instant, plain_size, size
+from mirrors import admin_policies  # noqa: F401  registers policies
 from mirrors.add_mirror import MirrorEntry, findings_of
 from mirrors.models import (
     Check,
@@ -34,11 +35,17 @@ from mirrors.pause import pause_mirror, resume_mirror
 from mirrors.recheck import request_recheck
 from releases.catalogue import request_edition
 
+USUAL = {"addressing", "upload_checksum", "part_mib", "settle_s"}  # what has a value where nothing is said
 OFFERING = {"is_enabled", "public_url"}
 
 
 class MirrorForm(forms.ModelForm):
     """A mirror as `manage.py mirror add` takes it: the same findings, each at its field."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in USUAL & set(self.fields):
+            self.fields[name].required = False
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -50,19 +57,6 @@ class MirrorForm(forms.ModelForm):
         return self.cleaned_data
 
 
-class PolicyForm(forms.ModelForm):
-    """One line of policies. A line that was added counts also with nothing chosen: it means all datasets."""
-
-    def has_changed(self) -> bool:
-        return self.instance.pk is None or super().has_changed()
-
-
-class PolicyInline(admin.TabularInline):
-    model = Policy
-    form = PolicyForm
-    extra = 0
-
-
 @admin.register(Mirror)
 class MirrorAdmin(FieldHistoryAdmin):
     form = MirrorForm
@@ -71,7 +65,7 @@ class MirrorAdmin(FieldHistoryAdmin):
     list_filter = ["state", "kind", "tier", "jurisdiction", "is_enabled"]
     search_fields = ["name", "slug", "operator"]
     exclude = ["added_at"]
-    inlines = [PolicyInline]
+    change_form_template = "admin/mirrors/mirror_form.html"
     actions = ["pause", "resume"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002

@@ -41,3 +41,11 @@ class NotPausableError(PersonMustActError):
 
 class MailNotTakenError(TryLaterError):
     """The mail server did not take a letter to the curators."""
+
+
+class UnsafeRemovalError(PersonMustActError):
+    """Copies may not be removed: they are wanted, or what would be left is too little."""
+
+
+class NoRoomError(PersonMustActError):
+    """The mirror has no room for a version by what its operator gives us."""

@@ -67,7 +67,7 @@ def figures(*, now: datetime) -> list[Figures]:
 def counts(now: datetime) -> dict[int, dict[str, Any]]:
     """Count the copies of each mirror; what was never stored is only waiting."""
     verified, fresh = Q(state=Replica.State.VERIFIED), now - timedelta(days=settings.DFC_RECHECK_DAYS)
-    stored = ~Q(state=Replica.State.PENDING)
+    stored = ~Q(state__in=[Replica.State.PENDING, Replica.State.REMOVED])
     rows = (
         Replica.objects.order_by()
         .values("mirror")

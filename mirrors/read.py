@@ -45,7 +45,7 @@ def is_due(replica: Replica, *, now: datetime) -> bool:
 
 
 def copies_of(version: Version) -> QuerySet[Replica]:
-    return Replica.objects.filter(asset__item__version=version)
+    return Replica.objects.filter(asset__item__version=version).exclude(state=Replica.State.REMOVED)
 
 
 def mirrors_of_version(version: Version) -> list[Mirror]:

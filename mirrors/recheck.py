@@ -110,7 +110,7 @@ def request_recheck(replica: Replica, *, by: Any, now: datetime) -> None:
             % {"person": by, "needed": "verify_replica"},
             person=str(by),
         )
-    if replica.state == Replica.State.PENDING:
+    if replica.state in {Replica.State.PENDING, Replica.State.REMOVED}:
         raise NotQueueableError(_("%(copy)s: nothing is stored there yet. Wait for its deposit.") % {"copy": replica})
     if not Mirror.objects.in_service().filter(pk=replica.mirror_id).exists():
         raise NotQueueableError(_("%(copy)s: the mirror is out of service. Bring it back first.") % {"copy": replica})

@@ -69,7 +69,7 @@ def look_whole(step: StepContext, replica: Replica) -> Finding:
 
 def good_copy(step: StepContext, bad: Replica) -> Replica:
     """Give another copy that passes a full re-read now, our own storage first; each look leaves its evidence."""
-    others = Replica.objects.filter(asset=bad.asset_id).exclude(pk=bad.pk).exclude(state=Replica.State.PENDING)
+    others = Replica.objects.filter(asset=bad.asset_id).there().exclude(pk=bad.pk)
     ordered = sorted(
         others.select_related("asset__item__version__dataset", "mirror"),
         key=lambda one: (one.mirror.slug != OWN_SLUG, one.state != Replica.State.VERIFIED, one.mirror_id),

@@ -117,7 +117,8 @@ def start_opening(deposit: Deposit) -> str:
 
 
 def name_of(deposit: Deposit) -> str:
-    return f"{deposit.version.dataset.identifier}:{deposit.version.number}:{deposit.mirror.slug}"
+    name = f"{deposit.version.dataset.identifier}:{deposit.version.number}:{deposit.mirror.slug}"
+    return name if deposit.round == 1 else f"{name}:{deposit.round}"
 
 
 def find(deposit_id: int) -> Deposit:

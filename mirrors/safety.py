@@ -6,7 +6,7 @@ what may be offered. Here the database counts, for any number of versions and fi
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -15,8 +15,6 @@ from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum
 from catalog.models import Asset
 from mirrors.models import Check, Mirror, Replica, ReplicaQuerySet
 from mirrors.selection import CLOCK_SKEW, PROVING_LEVELS
-
-SAFE_OPERATORS, SAFE_COUNTRIES = 3, 2
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,28 @@ class Safety:
         return max((one.proved_at for one in self.whole), default=None)
 
     @property
+    def home_copies(self) -> int:
+        return sum(one.country == settings.DFC_HOME_JURISDICTION for one in self.whole)
+
+    @property
+    def is_enough(self) -> bool:
+        """Tell whether as many operators, countries and copies at home hold it whole as the settings ask for."""
+        return (
+            self.operators >= settings.DFC_MIN_OPERATORS
+            and self.countries >= settings.DFC_MIN_COUNTRIES
+            and self.home_copies >= settings.DFC_MIN_HOME_COPIES
+        )
+
+    @property
     def grade(self) -> str:
-        """Give `safe`, `help` (too few operators or countries) or `risk` (no whole copy is proved)."""
-        if self.operators >= SAFE_OPERATORS and self.countries >= SAFE_COUNTRIES:
+        """Give `safe`, `help` (too few operators, countries or home copies) or `risk` (no whole copy)."""
+        if self.is_enough:
             return "safe"
         return "help" if self.copies else "risk"
+
+    def without(self, mirror_id: int) -> "Safety":
+        """Give what would be left if one mirror gave its copies up."""
+        return replace(self, holdings=tuple(one for one in self.holdings if one.mirror_id != mirror_id))
 
 
 NOTHING = Safety(0, 0, ())

@@ -20,6 +20,7 @@ LAYERS = ("errors", "pure", "models", "use case", "door")
 DOORS = {
     "admin",
     "admin_pages",
+    "admin_policies",
     "views",
     "urls",
     "tasks",

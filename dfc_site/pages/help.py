@@ -8,7 +8,6 @@ from django.utils.translation import get_language
 
 from dfc_site.pages.ways import catalogue_in_duckdb, catalogue_in_geopandas
 from mirrors.models import Check
-from mirrors.safety import SAFE_COUNTRIES, SAFE_OPERATORS
 
 
 def help_page(request: HttpRequest) -> HttpResponse:
@@ -18,8 +17,10 @@ def help_page(request: HttpRequest) -> HttpResponse:
         "section": "help",
         "levels": Check.Level.choices,
         "age_days": settings.DFC_REPLICA_AGE_DAYS,
-        "operators": SAFE_OPERATORS,
-        "countries": SAFE_COUNTRIES,
+        "operators": settings.DFC_MIN_OPERATORS,
+        "countries": settings.DFC_MIN_COUNTRIES,
+        "home": settings.DFC_MIN_HOME_COPIES,
+        "home_country": settings.DFC_HOME_JURISDICTION,
         "ways": [catalogue_in_duckdb(catalogue_url), catalogue_in_geopandas(catalogue_url)],
         "catalogue_url": catalogue_url,
         "contact": settings.DFC_CONTACT_EMAIL,

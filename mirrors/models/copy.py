@@ -16,13 +16,15 @@ class Deposit(models.Model):
     """One Version on one Mirror.
 
     `urn` names it at services that choose their names themselves, and is written before the first of them is asked.
-    `described_digest` is the sha256 of the metadata that the mirror has of it.
+    `round` counts how often it was brought there: once more after each removal. `described_digest` is the sha256 of
+    the metadata that the mirror has of it.
     """
 
     class State(models.TextChoices):
         OPEN = "open", _("Being deposited")
         VERIFIED = "verified", _("Verified")
         PUBLIC = "public", _("Public")
+        REMOVED = "removed", _("Removed")
 
     version = models.ForeignKey(Version, models.PROTECT, related_name="deposits", verbose_name=_("version"))
     mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="deposits", verbose_name=_("mirror"))
@@ -34,6 +36,7 @@ class Deposit(models.Model):
     described_digest = models.CharField(max_length=64, blank=True)
     described_at = models.DateTimeField(_("described at"), null=True, blank=True)
     landing_url = models.URLField(_("landing page"), max_length=600, blank=True)
+    round = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(_("created at"))
 
     class Meta:
@@ -49,6 +52,10 @@ class ReplicaQuerySet(models.QuerySet["Replica"]):
     def move(self, pk: int, *, source: str, to: str, **facts: object) -> bool:
         """Change state if it is still `source`; False means that someone else moved it."""
         return self.filter(pk=pk, state=source).update(state=to, **facts) == 1
+
+    def there(self) -> "ReplicaQuerySet":
+        """Leave out what was never stored, and what we removed ourselves."""
+        return self.exclude(state__in=[Replica.State.PENDING, Replica.State.REMOVED])
 
     def proved(self) -> "ReplicaQuerySet":
         """Give the verified copies of public versions at mirrors in service: what we have to keep good."""
@@ -68,6 +75,7 @@ class Replica(models.Model):
         VERIFIED = "verified", _("Verified")
         DAMAGED = "damaged", _("Damaged")
         MISSING = "missing", _("Missing")
+        REMOVED = "removed", _("Removed by us")
 
     asset = models.ForeignKey(Asset, models.PROTECT, related_name="replicas", verbose_name=_("file"))
     mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="replicas", verbose_name=_("mirror"))

@@ -13,7 +13,6 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 ADD = "/admin/mirrors/mirror/add/"
-NO_POLICIES = {"policies-TOTAL_FORMS": "0", "policies-INITIAL_FORMS": "0"}
 
 
 @pytest.fixture
@@ -35,7 +34,6 @@ def typed(tmp_path: Path) -> dict[str, str]:
         "endpoint": str(tmp_path),
         "public_url": "https://mirror.example.org/data/",
         "is_enabled": "on",
-        **NO_POLICIES,
     }
 
 
@@ -99,12 +97,12 @@ def test_fields_of_a_mirror_and_its_policies_have_a_history(
     desk: Client, typed: dict[str, str], tmp_path: Path
 ) -> None:
     mirror = factories.mirror("north", endpoint=str(tmp_path), location="Gander")
-    one = {"policies-TOTAL_FORMS": "1", "policies-0-mirror": str(mirror.pk), "policies-0-is_required": "on"}
-    desk.post(page_of(mirror), typed | {"location": "Halifax", **one})
+    desk.post(page_of(mirror), typed | {"location": "Halifax"})
+    asked = {"mirror": str(mirror.pk), "is_required": "on", "sure": "1"}
+    desk.post("/admin/mirrors/policy/add/", asked)
     policy = Policy.objects.get()
-    kept = one | {"policies-INITIAL_FORMS": "1", "policies-0-id": str(policy.pk)}
-    desk.post(page_of(mirror), typed | {"location": "Halifax", **kept, "policies-0-is_required": ""})
-    desk.post(page_of(mirror), typed | {"location": "Halifax", **kept, "policies-0-DELETE": "on"})
+    desk.post(f"/admin/mirrors/policy/{policy.pk}/change/", {"sure": "1"})
+    desk.post(f"/admin/mirrors/policy/{policy.pk}/delete/", {"sure": "1", "post": "yes"})
     assert not Policy.objects.exists()
     page = history(desk, mirror)
     assert '<del class="meta">Gander</del> </p> <p> <ins>Halifax</ins>' in page

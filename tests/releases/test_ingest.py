@@ -198,7 +198,7 @@ def test_another_concurrency_is_seen_while_it_runs(server: Upstream) -> None:
     timer = later(0.5, lambda: Ingest.objects.filter(pk=ingest.pk).update(concurrency=10))
     assert run(ingest).state == Ingest.State.DONE
     timer.join()
-    assert server.most_at_once == 10
+    assert 3 < server.most_at_once <= 10
 
 
 def test_a_job_that_is_stopped_leaves_the_ingest_paused(server: Upstream) -> None:

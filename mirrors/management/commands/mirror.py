@@ -131,7 +131,7 @@ class Command(BaseCommand):
         }
 
     def act_verify(self, options: dict[str, Any]) -> Rows:
-        replicas = Replica.objects.exclude(state=Replica.State.PENDING).select_related("asset", "mirror")
+        replicas = Replica.objects.there().select_related("asset", "mirror")
         if options["slug"]:
             replicas = replicas.filter(mirror=found(options["slug"]))
         return [self.verify_one(one, options["level"], is_dry=options["dry_run"]) for one in replicas]

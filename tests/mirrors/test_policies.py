@@ -1,0 +1,242 @@
+"""What a change of policies would do, what follows from it, and what is never removed."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone
+
+from catalog.models import Version
+from mirrors.models import Check, Deposit, Mirror, Policy, Replica
+from mirrors.policies import Scope, outcome_of, start_following
+from releases.jobs import engine
+from releases.models import Job, Step
+from tests import factories
+from tests.factories import CONTENT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADD = "/admin/mirrors/policy/add/"
+ALL = [Scope()]
+
+
+@pytest.fixture
+def desk() -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("operator", password=None))
+    return client
+
+
+def mirror_at(folder: Path, slug: str, **fields: Any) -> Mirror:
+    place = folder / slug
+    place.mkdir()
+    return factories.mirror(slug, endpoint=str(place), **fields)
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Mirror:
+    return mirror_at(tmp_path, "origin")
+
+
+@pytest.fixture
+def public(origin: Mirror) -> Version:
+    """Give a public version of one file, which lies in our own storage and is proved there."""
+    asset = factories.asset(factories.item(factories.version(state=Version.State.PUBLISHED)))
+    path = factories.own_path(asset.storage_key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CONTENT)
+    keep(asset, origin)
+    return asset.item.version
+
+
+def keep(asset: Any, mirror: Mirror) -> Replica:
+    """Give a proved copy at a directory, with its deposit."""
+    copy = factories.proved(asset, mirror)
+    path = Path(mirror.endpoint) / copy.locator
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CONTENT)
+    Deposit.objects.create(
+        version=asset.item.version,
+        mirror=mirror,
+        state=Deposit.State.PUBLIC,
+        record_id=asset.storage_key.removesuffix(f"/{asset.path}"),
+        created_at=timezone.now(),
+    )
+    return copy
+
+
+def asset_of(version: Version) -> Any:
+    return version.items.get(tile="").assets.get()
+
+
+def follow(mirror: Mirror) -> None:
+    start_following(mirror, now=timezone.now())
+    engine.drain(30)
+
+
+def test_a_wide_policy_says_what_would_come_and_what_it_would_cost(public: Version, tmp_path: Path) -> None:
+    north = mirror_at(tmp_path, "north", cost_per_gb_month=Decimal("0.02"), capacity_bytes=10**9)
+    outcome = outcome_of(north, [], ALL, now=timezone.now())
+    assert [line.version for line in outcome.added] == [public]
+    assert (outcome.added_copies, outcome.added_bytes, outcome.bytes_after) == (1, len(CONTENT), len(CONTENT))
+    assert str(outcome.monthly_cost) == "0.00"
+    assert (outcome.dropped, outcome.kept, outcome.refusals, outcome.notes) == ((), (), (), ())
+
+
+@pytest.mark.parametrize("scope", ["dataset", "package"])
+def test_a_narrow_policy_covers_its_own_and_nothing_else(scope: str, public: Version, tmp_path: Path) -> None:
+    north, dataset = mirror_at(tmp_path, "north"), public.dataset
+    other = factories.dataset("ca_rail", package=factories.package("d4c-datapkg-statistical"))
+    ours = Scope(dataset=dataset) if scope == "dataset" else Scope(package=dataset.package)
+    theirs = Scope(dataset=other) if scope == "dataset" else Scope(package=other.package)
+    assert [line.version for line in outcome_of(north, [], [ours], now=timezone.now()).added] == [public]
+    assert outcome_of(north, [], [theirs], now=timezone.now()).added == ()
+
+
+def test_what_has_no_room_is_refused_with_both_figures(public: Version, tmp_path: Path) -> None:
+    north = mirror_at(tmp_path, "north", capacity_bytes=10)
+    outcome = outcome_of(north, [], ALL, now=timezone.now())
+    assert re.search(r"North gives us 10\sbytes, and .* would lie there", outcome.refusals[0])
+
+
+def test_what_one_record_cannot_take_is_named_and_left_out(public: Version) -> None:
+    asset = asset_of(public)
+    for number in range(100):
+        factories.asset(asset.item, key=f"data-{number + 2}", path=f"{number}.bin", storage_key=f"many/{number}.bin")
+    zenodo = factories.mirror("zenodo", kind=Mirror.Kind.ZENODO, endpoint="https://zenodo.example.org")
+    outcome = outcome_of(zenodo, [], ALL, now=timezone.now())
+    assert outcome.added == ()
+    assert "has 101 files; one record at Zenodo may have 100" in outcome.notes[0]
+    assert outcome.refusals == ()
+
+
+def test_a_policy_fills_older_versions_in_and_following_twice_does_nothing_more(
+    public: Version, tmp_path: Path
+) -> None:
+    north = mirror_at(tmp_path, "north")
+    Policy.objects.create(mirror=north, is_required=False)
+    follow(north)
+    copy = Replica.objects.get(mirror=north)
+    assert copy.state == Replica.State.VERIFIED
+    assert (Path(north.endpoint) / copy.locator).read_bytes() == CONTENT
+    assert Deposit.objects.get(mirror=north).state == Deposit.State.PUBLIC
+    follow(north)
+    assert Job.objects.filter(pipeline="deposit").count() == 1
+    assert Check.objects.filter(replica=copy).count() == 1
+
+
+def test_a_mirror_out_of_service_is_left_as_it_is(public: Version, tmp_path: Path) -> None:
+    north = mirror_at(tmp_path, "north", is_enabled=False)
+    keep(asset_of(public), north)
+    follow(north)
+    assert Replica.objects.get(mirror=north).state == Replica.State.VERIFIED
+
+
+def test_a_copy_that_is_needed_is_not_removed(public: Version, tmp_path: Path) -> None:
+    north = mirror_at(tmp_path, "north")
+    copy = keep(asset_of(public), north)
+    outcome = outcome_of(north, [Scope(is_required=False)], [], now=timezone.now())
+    assert "fewer than 3 operators in 2 countries (1 in CA) would hold it whole" in outcome.refusals[0]
+    follow(north)
+    step = Step.objects.get(function="mirrors.remove.remove_deposit")
+    assert step.state == Step.State.FAILED
+    assert "Bring it to another mirror first" in step.error
+    assert (Path(north.endpoint) / copy.locator).read_bytes() == CONTENT
+    assert Replica.objects.get(mirror=north).state == Replica.State.VERIFIED
+
+
+@pytest.fixture
+def plenty(public: Version, tmp_path: Path) -> Mirror:
+    """Give a fourth mirror, when three others in two countries hold the version too."""
+    asset = asset_of(public)
+    for slug, country in (("east", "US"), ("west", "CA")):
+        keep(asset, mirror_at(tmp_path, slug, jurisdiction=country))
+    north = mirror_at(tmp_path, "north")
+    keep(asset, north)
+    return north
+
+
+def test_a_copy_more_than_needed_leaves_every_list_and_then_the_disk(public: Version, plenty: Mirror) -> None:
+    copy = Replica.objects.get(mirror=plenty)
+    outcome = outcome_of(plenty, [Scope(is_required=False)], [], now=timezone.now())
+    assert (outcome.refusals, [line.version for line in outcome.dropped]) == ((), [public])
+    follow(plenty)
+    copy.refresh_from_db()
+    assert copy.state == Replica.State.REMOVED
+    assert not (Path(plenty.endpoint) / copy.locator).exists()
+    assert Check.objects.filter(replica=copy).exists(), "what was true at its time stays"
+    assert Deposit.objects.get(mirror=plenty).state == Deposit.State.REMOVED
+
+
+def test_what_was_removed_can_be_brought_back(public: Version, plenty: Mirror) -> None:
+    follow(plenty)
+    Policy.objects.create(mirror=plenty, is_required=False)
+    follow(plenty)
+    copy = Replica.objects.get(mirror=plenty)
+    assert copy.state == Replica.State.VERIFIED
+    assert (Path(plenty.endpoint) / copy.locator).read_bytes() == CONTENT
+    assert Deposit.objects.get(mirror=plenty).round == 2
+
+
+def test_a_required_policy_is_first_made_best_effort(public: Version, plenty: Mirror) -> None:
+    outcome = outcome_of(plenty, ALL, [], now=timezone.now())
+    assert "is required at North. Make it best effort first" in outcome.refusals[0]
+
+
+def test_our_own_storage_gives_nothing_up(public: Version, origin: Mirror, plenty: Mirror) -> None:
+    follow(origin)
+    assert "our own storage keeps what is published" in Step.objects.get(job__pipeline="remove-deposit").error
+    assert Replica.objects.get(mirror=origin).state == Replica.State.VERIFIED
+
+
+def test_a_mirror_that_keeps_for_ever_is_told_as_such(public: Version) -> None:
+    archive = factories.mirror("ia", kind=Mirror.Kind.INTERNET_ARCHIVE, endpoint="https://archive.example.org")
+    factories.proved(asset_of(public), archive)
+    Deposit.objects.create(version=public, mirror=archive, created_at=timezone.now())
+    outcome = outcome_of(archive, [Scope(is_required=False)], [], now=timezone.now())
+    assert ([line.version for line in outcome.kept], outcome.dropped, outcome.refusals) == ([public], (), ())
+    follow(archive)
+    assert not Job.objects.filter(pipeline="remove-deposit").exists()
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_desk_shows_what_a_policy_would_do_before_it_keeps_it(
+    language: str, desk: Client, public: Version, tmp_path: Path
+) -> None:
+    north = mirror_at(tmp_path, "north")
+    desk.cookies["django_language"] = language
+    asked = {"mirror": str(north.pk), "package": "", "dataset": "", "is_required": "on"}
+    page = desk.post(ADD, asked)
+    assert page.status_code == 200
+    assert str(public.dataset.identifier) in page.content.decode().replace("<wbr>", "")
+    assert not Policy.objects.exists()
+    assert desk.post(ADD, asked | {"sure": "1"}).status_code == 302
+    assert Policy.objects.get().is_required
+    assert Job.objects.filter(pipeline="follow-policy", subject=north.pk).exists()
+
+
+def test_the_desk_keeps_no_policy_that_would_leave_too_little(desk: Client, public: Version, tmp_path: Path) -> None:
+    north = mirror_at(tmp_path, "north")
+    keep(asset_of(public), north)
+    policy = Policy.objects.create(mirror=north, is_required=False)
+    address = f"/admin/mirrors/policy/{policy.pk}/delete/"
+    for sent in ({}, {"sure": "1", "post": "yes"}):
+        page = desk.post(address, sent)
+        assert "would hold it whole" in page.content.decode()
+    assert Policy.objects.filter(pk=policy.pk).exists()
+
+
+def test_the_desk_removes_a_policy_after_showing_what_goes(desk: Client, public: Version, plenty: Mirror) -> None:
+    policy = Policy.objects.create(mirror=plenty, is_required=False)
+    address = f"/admin/mirrors/policy/{policy.pk}/delete/"
+    page = desk.get(address).content.decode().replace("<wbr>", "")
+    assert public.dataset.identifier in page
+    assert Policy.objects.filter(pk=policy.pk).exists()
+    assert desk.post(address, {"sure": "1", "post": "yes"}).status_code == 302
+    assert not Policy.objects.exists()
+    engine.drain(30)
+    assert Replica.objects.get(mirror=plenty).state == Replica.State.REMOVED
