@@ -7,7 +7,7 @@ drafts become public and the mirrors are filled where all is public at once and 
 import json
 from collections.abc import Sequence
 
-from django.db.models import Q
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from catalog.models import Asset, Version
@@ -181,7 +181,16 @@ def written(draft: Draft) -> str:
 
 def draft_of(deposit: Deposit) -> Draft:
     """Give the deposit that a mirror was found to have; nothing is asked or made."""
-    return Draft(deposit_key(deposit.version), deposit.record_id, deposit.doi, deposit.concept_doi)
+    size = Asset.objects.filter(item__version=deposit.version).aggregate(files=Count("pk"), bytes=Sum("size_bytes"))
+    return Draft(
+        deposit_key(deposit.version),
+        deposit.record_id,
+        deposit.doi,
+        deposit.concept_doi,
+        record=record(deposit),
+        files=size["files"],
+        size_bytes=size["bytes"] or 0,
+    )
 
 
 def replicas_of(deposit: Deposit) -> list[Replica]:

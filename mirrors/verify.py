@@ -5,7 +5,7 @@ import random
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,7 +14,7 @@ from catalog.models import Asset, PieceTable
 from catalog.storage.connect import own_storage
 from mirrors.backends.base import MirrorBackend, RemoteStat
 from mirrors.connect import connect, traits_of
-from mirrors.errors import MirrorRefusedError, UnverifiedError
+from mirrors.errors import MirrorRefusedError, MirrorSettlingError, UnverifiedError
 from mirrors.incidents import copy_is_bad, copy_is_good
 from mirrors.models import PUBLIC, Check, Mirror, Replica
 from mirrors.replicate import mirrors_of
@@ -47,7 +47,8 @@ def check_replica(
 ) -> Check:
     """Look at one copy at one level, and write what was found and what follows from it in one transaction.
 
-    A mirror that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict.
+    A mirror that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict. Neither is
+    what a mirror shows while it has accepted more: MirrorSettlingError.
     """
     return record(replica, look(replica, backend, level, progress or ignore), level=level, now=now)
 
@@ -110,6 +111,20 @@ def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progres
     stat = backend.stat(replica.locator)
     if stat is None:
         return Finding(Check.Result.MISSING, "listing", None)
+    found = compare(replica, backend, level, stat, progress)
+    if found.result != Check.Result.PASSED and stat.is_settling:
+        raise not_seen_yet(replica)
+    return found
+
+
+def not_seen_yet(replica: Replica) -> MirrorSettlingError:
+    return MirrorSettlingError(
+        f"{replica.asset.path}: {replica.mirror.name} has accepted more than it shows yet. It is looked at again.",
+        after_s=replica.mirror.settle_s,
+    )
+
+
+def compare(replica: Replica, backend: MirrorBackend, level: int, stat: RemoteStat, progress: Progress) -> Finding:
     if stat.size_bytes != replica.asset.size_bytes:
         return Finding(Check.Result.DAMAGED, "size", stat.size_bytes)
     if level <= Check.Level.SIZE:
@@ -184,9 +199,12 @@ def verify_deposit_replica(step: StepContext, replica_id: int) -> None:
     """
     replica = Replica.objects.select_related("asset", "mirror").get(pk=replica_id)
     step.progress(total_bytes=replica.asset.size_bytes)
+    backend = connect(replica.mirror)
+    if backend.traits.settles_late:
+        await_listing(step, replica, backend)
     check = check_replica(
         replica,
-        backend=connect(replica.mirror),
+        backend=backend,
         level=first_level(replica.mirror),
         now=timezone.now(),
         progress=lambda done: step.progress(done_bytes=done),
@@ -196,6 +214,18 @@ def verify_deposit_replica(step: StepContext, replica_id: int) -> None:
             f"{replica.asset.path}: its copy at {replica.mirror.name} is {check.get_result_display().lower()} "
             f"({check.method}). Look at that mirror, then stop this deposit or retry."
         )
+
+
+def await_listing(step: StepContext, replica: Replica, backend: MirrorBackend) -> None:
+    """Raise MirrorSettlingError until a copy is listed, or its mirror had its settle time with nothing left to do."""
+    if backend.stat(replica.locator) is not None:
+        return
+    now, noted = timezone.now(), step.load()
+    if "unseen_since" not in noted:
+        step.save({**noted, "unseen_since": now.isoformat()})
+    since = datetime.fromisoformat(step.load()["unseen_since"])
+    if now < since + timedelta(seconds=replica.mirror.settle_s):
+        raise not_seen_yet(replica)
 
 
 def first_level(mirror: Mirror) -> int:

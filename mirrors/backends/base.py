@@ -19,6 +19,7 @@ class Traits:
 
     `has_drafts`: what is put stays hidden until `publish` and can be thrown away before. `is_lasting`: what is public
     there can never be taken back. `settles_late`: what was accepted may be seen only some time later.
+    `resumes`: a put that broke goes on where it stopped; elsewhere it begins again.
     `checksums` are the algorithms that `stat` and `listing` report (so that level 2 can be done).
     """
 
@@ -29,6 +30,7 @@ class Traits:
     is_lasting: bool = False
     settles_late: bool = False
     mints_doi: bool = False
+    resumes: bool = True
     checksums: tuple[str, ...] = ()
 
 

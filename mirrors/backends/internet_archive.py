@@ -18,6 +18,7 @@ from mirrors.backends.base import Checkpoint, Draft, Progress, Receipt, Record, 
 from mirrors.backends.internet_archive_body import Body
 from mirrors.backends.internet_archive_client import OWN_MARK, SITE, Account, Client
 from mirrors.backends.internet_archive_metadata import (
+    Metadata,
     at_creation,
     changes,
     identifier_of,
@@ -26,7 +27,6 @@ from mirrors.backends.internet_archive_metadata import (
 )
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError
 
-SETTLE_S = 120
 OWN_FILES = ("_meta.xml", "_files.xml", "_meta.sqlite", "_reviews.xml", "_archive.torrent")
 HISTORY = "history/"
 GB = 10**9
@@ -71,9 +71,12 @@ class InternetArchiveMirror:
             self.refuse_unsettled(draft.record_id)
             raise absent(draft.record_id)
         self.refuse_foreign(draft.record_id, item, record)
-        changed = changes(item.get("metadata", {}), metadata_of(record, self.account.collection))
+        changed = changes(item.get("metadata", {}), self.metadata_of(record))
         if changed:
             self.client.describe(draft.record_id, item, changed)
+
+    def metadata_of(self, record: Record) -> Metadata:
+        return metadata_of(record, self.account.collection)
 
     def locator(self, draft: Draft, path: str) -> str:
         return f"{draft.record_id}/{path}"
@@ -82,7 +85,9 @@ class InternetArchiveMirror:
         """Send a file unless it is there or on its way; the checkpoint knows what came of sending it before."""
         locator, identifier = self.locator(draft, upload.path), draft.record_id
         item = self.client.metadata(identifier)
-        if item and draft.record:
+        if draft.record is None:
+            raise ValueError(f"{identifier}: a file is put into a deposit whose record is known")
+        if item:
             self.refuse_foreign(identifier, item, draft.record)
         refuse_too_much(draft, upload, files_of(identifier, item))
         if not self.is_taken(item, locator, upload, checkpoint):
@@ -104,19 +109,19 @@ class InternetArchiveMirror:
         if entry is None and is_settling and before.get("sent") == mark:
             return True
         if is_settling:
-            raise settling(locator)
+            raise self.settling(locator)
         if entry is None:
             return False
         if (entry.get("md5"), size_of(entry)) != (upload.md5, upload.size_bytes):
             raise MirrorRefusedError(
-                f"{locator}: other bytes are there under that name (md5 {entry.get('md5')}). Published bytes are never "
-                "overwritten: retire that copy first."
+                f"{locator}: other bytes are there under that name (md5 {entry.get('md5')}). Published bytes are "
+                "never overwritten: retire that copy first."
             )
         return True
 
     def send(self, draft: Draft, upload: Upload, item: Entry, checkpoint: Checkpoint, progress: Progress) -> None:
         """Send a file, with the item's metadata if it makes the item; notes before and after what is known of it."""
-        metadata = {} if item else self.made_with(draft)
+        metadata = {} if item or not draft.record else at_creation(self.metadata_of(draft.record))
         self.client.refuse_if_full(draft.record_id)
         headers = {
             "Content-MD5": upload.md5,
@@ -126,6 +131,8 @@ class InternetArchiveMirror:
         mark, body = mark_of(self.locator(draft, upload.path), upload), Body(upload, progress)
         checkpoint.save({"sending": mark})
         try:
+            if not upload.size_bytes:
+                body.read()  # nothing is announced, so that the Archive would not wait to see whether more comes
             self.client.put(draft.record_id, body, headers, metadata)
         except Exception:
             if not body.is_spent:
@@ -134,11 +141,6 @@ class InternetArchiveMirror:
                 raise body.error from None
             raise
         checkpoint.save({"sent": mark})
-
-    def made_with(self, draft: Draft) -> Mapping[str, str | list[str]]:
-        if draft.record is None:
-            raise ValueError(f"{draft.record_id}: its first file needs the record that the item is made with")
-        return at_creation(metadata_of(draft.record, self.account.collection))
 
     def publish(self, draft: Draft, record: Record) -> Receipt:
         """Bring the item's metadata to `record`; raises MirrorSettlingError while the queue has its files."""
@@ -159,11 +161,11 @@ class InternetArchiveMirror:
         entry = files_of(identifier, self.client.metadata(identifier)).get(path)
         is_settling = self.is_settling(identifier)
         if entry is None and is_settling:
-            raise settling(locator)
+            raise self.settling(locator)
         return None if entry is None else stat_of(entry, is_settling)
 
     def is_settling(self, identifier: str) -> bool:
-        """Tell whether tasks of an item are to come; raises MirrorRefusedError if one failed and blocks the others."""
+        """Tell whether tasks of an item are to come; MirrorRefusedError if one failed and blocks the rest."""
         tasks = self.client.tasks(identifier)
         if tasks.get("error"):
             raise MirrorRefusedError(
@@ -172,9 +174,15 @@ class InternetArchiveMirror:
             )
         return any(tasks.values())
 
+    def settling(self, what: str) -> MirrorSettlingError:
+        return MirrorSettlingError(
+            f"{what}: the Internet Archive has accepted more than it shows yet. It is asked again.",
+            after_s=self.account.settle_s,
+        )
+
     def refuse_unsettled(self, identifier: str) -> None:
         if self.is_settling(identifier):
-            raise settling(identifier)
+            raise self.settling(identifier)
 
     def refuse_foreign(self, identifier: str, item: Entry, record: Record) -> None:
         """Raise MirrorRefusedError for an item of another deposit or account.
@@ -183,10 +191,10 @@ class InternetArchiveMirror:
         """
         metadata = item.get("metadata", {})
         uploader = str(metadata.get("uploader", "")).lower()
-        if urns(metadata) - {record.urn} or not uploader or uploader != self.client.account_name().lower():
+        if urns(metadata) - {record.urn} or not uploader or uploader != self.client.account_name.lower():
             raise MirrorRefusedError(
-                f"{identifier}: the Internet Archive has an item of that name that is not this deposit's. Nothing was "
-                f"written to it. Look at {SITE}/details/{identifier} and whose keys these are."
+                f"{identifier}: the Internet Archive has an item of that name that is not this deposit's. "
+                f"Nothing was written to it. Look at {SITE}/details/{identifier} and whose keys these are."
             )
 
     def read(self, locator: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
@@ -211,7 +219,7 @@ class InternetArchiveMirror:
         self.client.delete(identifier, path)
 
     def is_good(self, locator: str, entry: Entry) -> bool:
-        """Read a file whole: is it what we put, by the digest that stands beside it, or by the Archive's own?"""
+        """Read a file whole and compare it with the digest that we put beside it, or else with the Archive's own."""
         md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
         for block in self.read(locator):
             md5.update(block)
@@ -252,12 +260,6 @@ def mark_of(locator: str, upload: Upload) -> str:
     return f"{locator}#{upload.md5}"
 
 
-def settling(what: str) -> MirrorSettlingError:
-    return MirrorSettlingError(
-        f"{what}: the Internet Archive has accepted more than it shows yet. It is asked again.", after_s=SETTLE_S
-    )
-
-
 def absent(identifier: str) -> MirrorRefusedError:
     return MirrorRefusedError(f"{identifier}: the Internet Archive has no such item. Put its files first.")
 
@@ -272,6 +274,6 @@ def refuse_too_much(draft: Draft, upload: Upload, there: Mapping[str, Entry]) ->
     most_bytes, most_files = traits.INTERNET_ARCHIVE.most_bytes or 0, traits.INTERNET_ARCHIVE.most_files or 0
     if size_bytes > most_bytes or files > most_files:
         raise MirrorRefusedError(
-            f"{draft.record_id}: {files} files of {size_bytes / GB:.1f} GB; an item of the Internet Archive should have "
-            f"at most {most_files} of {most_bytes // GB} GB. Leave this version out there by policy."
+            f"{draft.record_id}: {files} files of {size_bytes / GB:.1f} GB; an item of the Internet Archive should "
+            f"have at most {most_files} of {most_bytes // GB} GB. Leave this version out there by policy."
         )

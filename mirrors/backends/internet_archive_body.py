@@ -70,6 +70,6 @@ class Body(io.RawIOBase):
 
     def refusal(self, finding: str) -> MirrorUnavailableError:
         return MirrorUnavailableError(
-            f"{self.upload.path}: its source {finding} the {self.upload.size_bytes} bytes announced. Look at it; it is "
-            "tried again."
+            f"{self.upload.path}: its source {finding} the {self.upload.size_bytes} bytes announced. Look at it; it "
+            "is tried again."
         )

@@ -7,6 +7,7 @@
 """
 
 import json
+import logging
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
@@ -25,7 +27,7 @@ from internetarchive.iarequest import S3Request
 from requests import HTTPError, PreparedRequest, RequestException, Response
 from requests.adapters import HTTPAdapter
 
-from mirrors.backends.internet_archive_answers import SHORTLY_S, failure, slow_down, wrong_keys
+from mirrors.backends.internet_archive_answers import MOST_WORDS, SHORTLY_S, failure, slow_down, wrong_keys
 from mirrors.backends.internet_archive_body import Body
 from mirrors.backends.internet_archive_metadata import Metadata
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
@@ -40,6 +42,8 @@ MOST_REDIRECTS = 4
 REDIRECTS = {301, 302, 303, 307, 308}
 OWN_MARK = "d4c-sha256"
 RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+logging.getLogger("internetarchive").setLevel(logging.CRITICAL)  # it would log addresses with the access key in them
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,25 @@ class Account:
     public_url: str = f"{SITE}/download"
     collection: str = ""
     contact: str = ""
+    settle_s: int = 30
 
 
-class Elsewhere(HTTPAdapter):
+class Once(HTTPAdapter):
+    """Sends a request once, a file in blocks that are worth a call."""
+
+    def __init__(self) -> None:
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **named: Any) -> None:
+        super().init_poolmanager(*args, **named, blocksize=BLOCK_BYTES)
+
+
+class Elsewhere(Once):
     """Sends what is meant for the Archive's hosts to one address; the host stays in the header."""
 
     def __init__(self, endpoint: str) -> None:
         self.parts = urlsplit(endpoint)
-        super().__init__(max_retries=0)
+        super().__init__()
 
     def send(self, request: PreparedRequest, *args: Any, **named: Any) -> Response:
         meant = urlsplit(str(request.url))
@@ -115,10 +130,9 @@ def ia_session(account: Account) -> Session:
             f"{account.slug}: one of IA_ACCESS_KEY_ID and IA_SECRET_ACCESS_KEY is set where the workers start. Unset "
             f"it: the keys of this mirror are {account.names}ACCESS_KEY_ID and {account.names}SECRET_ACCESS_KEY."
         ) from error
-    if account.endpoint:
-        # With a slash at the end: the package mounts its own adapter without one, and the longest prefix wins.
-        for prefix in (f"{SITE}/", f"{S3}/", "https://"):
-            session.mount(prefix, Elsewhere(account.endpoint))
+    # With a slash at the end: the package mounts its own adapter without one, and the longest prefix wins.
+    for prefix in (f"{SITE}/", f"{S3}/", "https://"):
+        session.mount(prefix, Elsewhere(account.endpoint) if account.endpoint else Once())
     return session
 
 
@@ -135,7 +149,7 @@ class Client:
         return self.told(f"{SITE}/metadata/{identifier}", {})
 
     def tasks(self, identifier: str) -> dict[str, int]:
-        """Count an item's tasks that are not done: `queued`, `running`, `paused`, and `error` for those that failed."""
+        """Count an item's tasks by `queued`, `running` and `paused`, and as `error` those that failed."""
         said = self.told(f"{SITE}/services/tasks.php", {"identifier": identifier, "summary": 1, "catalog": 1})
         try:
             return {name: int(count) for name, count in said["value"]["summary"].items()}
@@ -147,8 +161,9 @@ class Client:
         said = self.told(f"{SITE}/services/check_identifier.php", {"output": "json", "identifier": identifier})
         return said.get("code") == "available"
 
+    @cached_property
     def account_name(self) -> str:
-        """Give the e-mail address of the account; raises MirrorRefusedError if the keys are nobody's."""
+        """The e-mail address of the account; raises MirrorRefusedError if the keys are nobody's."""
         said = self.told(f"{S3}/", {"check_auth": 1})
         if said.get("error") or not said.get("username"):
             raise wrong_keys(self.account.slug, self.account.names)
@@ -197,9 +212,7 @@ class Client:
     def asked(self, method: str, url: str, **named: Any) -> Iterator[Response]:
         """Send one request, follow nothing, and close the answer at the end."""
         with self.line(urlsplit(url).path):
-            answer = self.session.request(
-                method, url, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **named
-            )
+            answer = self.session.request(method, url, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **named)
             with closing(answer):
                 yield answer
 
@@ -210,8 +223,8 @@ class Client:
             yield
         except (RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise MirrorUnavailableError(
-                f"{self.account.slug}: the Internet Archive does not answer about {what} ({type(error).__name__}). It "
-                "is asked again."
+                f"{self.account.slug}: the Internet Archive does not answer about {what} ({type(error).__name__}). "
+                "It is asked again."
             ) from error
 
     def refuse_failure(self, answer: Response, what: str) -> None:
@@ -241,7 +254,7 @@ class Client:
 
     def delete(self, identifier: str, path: str) -> None:
         """Ask that a file be moved into the item's history; done when the item's tasks are."""
-        request = S3Request(
+        request: Any = S3Request(  # type: ignore[no-untyped-call]
             method="DELETE",
             url=f"{S3}/{identifier}/{quote(path)}",
             headers={"x-archive-keep-old-version": "1", "x-archive-cascade-delete": "0"},
@@ -267,8 +280,11 @@ class Client:
             raise TypeError(type(answer))
         if answer.ok or "no changes" in answer.text:
             return
-        if answer.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT} and "test" in answer.text:
-            raise self.unclear(f"{identifier}, which somebody else describes at the same time")
+        if answer.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT}:  # changed meanwhile, as a rule
+            words = answer.text[:MOST_WORDS]
+            raise MirrorUnavailableError(
+                f"{identifier}: the Internet Archive did not take its new metadata ({words}). It is looked at again."
+            )
         raise self.failed(answer, answer.text, identifier)
 
     def read(self, identifier: str, path: str, start: int, length: int | None) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ UNFIT = re.compile(r"[^a-z0-9._-]+")
 def identifier_of(record: Record) -> str:
     """Choose the item's name for ever: ASCII, at most 73 characters, the same each time for the same deposit."""
     slug = UNFIT.sub("-", f"{record.identifier}_v{record.version}".lower())[:MOST_SLUG_CHARACTERS].strip("-._")
-    digest = hashlib.sha256("\n".join((record.identifier, record.version, record.urn)).encode()).hexdigest()
+    digest = hashlib.sha256(f"{record.identifier}\n{record.version}\n{record.urn}".encode()).hexdigest()
     return f"d4c-{slug}-{digest[:8]}"
 
 
