@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from django.db.models import Q
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from catalog.models import Asset, Version
@@ -182,7 +182,16 @@ def written(draft: Draft) -> str:
 
 def draft_of(deposit: Deposit) -> Draft:
     """Give the deposit that a mirror was found to have; nothing is asked or made."""
-    return Draft(deposit_key(deposit.version), deposit.record_id, deposit.doi, deposit.concept_doi)
+    size = Asset.objects.filter(item__version=deposit.version).aggregate(files=Count("pk"), bytes=Sum("size_bytes"))
+    return Draft(
+        deposit_key(deposit.version),
+        deposit.record_id,
+        deposit.doi,
+        deposit.concept_doi,
+        record=record(deposit),
+        files=size["files"],
+        size_bytes=size["bytes"] or 0,
+    )
 
 
 def replicas_of(deposit: Deposit) -> list[Replica]:

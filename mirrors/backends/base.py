@@ -101,13 +101,18 @@ class Record:
 class Draft:
     """A deposit that may still be filled; `record_id` is the mirror's own name for it.
 
-    `doi` and `concept_doi` are what a mirror that mints DOIs has reserved for it.
+    `doi` and `concept_doi` are what a mirror that mints DOIs has reserved for it. `record` and the counts of all its
+    files serve a mirror that makes the deposit, with its metadata, only when the first file comes; None and 0 if they
+    are not known.
     """
 
     key: str
     record_id: str
     doi: str = ""
     concept_doi: str = ""
+    record: Record | None = field(default=None, compare=False, repr=False)
+    files: int = field(default=0, compare=False)
+    size_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -153,10 +158,14 @@ class Source:
 
 @dataclass(frozen=True)
 class RemoteStat:
-    """What a mirror says of a file: its size, and its own checksums by algorithm (lower-case hex)."""
+    """What a mirror says of a file: its size, and its own checksums by algorithm (lower-case hex).
+
+    `is_settling`: the mirror has accepted changes that it may not show yet, so that this may be what was before.
+    """
 
     size_bytes: int
     checksums: Mapping[str, str] = field(default_factory=dict)
+    is_settling: bool = False
 
 
 class Checkpoint(Protocol):
@@ -207,7 +216,10 @@ class MirrorBackend(Protocol):
         """Give what the mirror says of each file of a deposit, by its path, in few requests."""
 
     def stat(self, locator: str) -> RemoteStat | None:
-        """Give what the mirror says of a file; None if it has none."""
+        """Give what the mirror says of a file; None if it has none.
+
+        Raises MirrorSettlingError if it is absent at a mirror that has accepted more than it shows.
+        """
 
     def read(self, locator: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Give a file's bytes; raises MirrorRefusedError if it is absent."""

@@ -25,5 +25,6 @@ INTERNET_ARCHIVE = Traits(
     most_bytes=100 * 10**9,
     is_lasting=True,
     settles_late=True,
+    resumes=False,
     checksums=("md5", "sha1"),
 )
