@@ -62,7 +62,9 @@ class Record:
 
     `urn` (`urn:uuid:…`) is our own name of this deposit, by which it is found again at a service that chooses its
     names itself. The box is WGS 84: west, south, east, north. `notice_en` and `notice_fr` say that a version was
-    withdrawn, and why; empty otherwise. `licence` is an SPDX id or `LicenseRef-…`.
+    withdrawn or deprecated, and why; empty otherwise. `licence` is an SPDX id or `LicenseRef-…`. `formats` are the
+    media types of the data files and `size_bytes` is that of all files. A record without `version` is of the dataset
+    as a whole.
     `previous_record_id` is the record of another version at the same mirror, after which a service that links
     versions puts this one.
     """
@@ -91,6 +93,8 @@ class Record:
     bbox_wgs84: tuple[float, float, float, float] | None = None
     starts_on: date | None = None
     ends_on: date | None = None
+    size_bytes: int = 0
+    formats: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = ()
     notice_en: str = ""
     notice_fr: str = ""
