@@ -20,6 +20,7 @@ from mirrors import (
     reserve,
     survey,
     tell,
+    tidy_uploads,
 )
 from releases import (
     catalogue,
@@ -209,6 +210,10 @@ WATCH = Pipeline(name="watch", stages=(Stage("look", _("Look"), watch.expand_wat
 TIDY_STORAGE = Pipeline(
     name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
 )
+TIDY_MIRRORS = Pipeline(
+    name="tidy-mirrors",
+    stages=(Stage("tidy", _("Tidy"), tidy_uploads.expand_tidy, ("mirrors.tidy_uploads.tidy_mirror",)),),
+)
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 MIRRORS = (
     DESCRIBE,
@@ -224,6 +229,7 @@ MIRRORS = (
     OLD_CHECKS,
     FOLLOW_POLICY,
     REMOVE_DEPOSIT,
+    TIDY_MIRRORS,
 )
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, OPEN_DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

@@ -13,6 +13,7 @@ RECURRING = (
     Recurring("describe-stale", DAY_S),
     Recurring("forget-nodes", HOUR_S),
     Recurring("tidy-storage", DAY_S),
+    Recurring("tidy-mirrors", DAY_S),
     Recurring("watch", settings.DFC_WATCH_EVERY_S),
 )
 # Probes, checks, incidents and notices are the history of these; jobs behind them that ended well are forgotten.
@@ -26,5 +27,6 @@ FORGOTTEN = (
     "describe-stale",
     "forget-nodes",
     "tidy-storage",
+    "tidy-mirrors",
     "watch",
 )

@@ -18,8 +18,9 @@ from catalog.admin_preview import Preview, Words, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.amounts import instant, plain_size, size
 from mirrors import admin_policies  # noqa: F401  registers policies
-from mirrors.add_mirror import MirrorEntry, findings_of
+from mirrors.add_mirror import findings_of
 from mirrors.end_service import announce_end, recall_end
+from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import (
     Check,
     Deposit,

@@ -6,8 +6,9 @@ drafts become public and the mirrors are filled where all is public at once and 
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
-from django.db.models import Q
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from catalog.models import Asset, Dataset, Version
@@ -187,7 +188,16 @@ def written(draft: Draft) -> str:
 
 def draft_of(deposit: Deposit) -> Draft:
     """Give the deposit that a mirror was found to have; nothing is asked or made."""
-    return Draft(deposit_key(deposit.version), deposit.record_id, deposit.doi, deposit.concept_doi)
+    size = Asset.objects.filter(item__version=deposit.version).aggregate(files=Count("pk"), bytes=Sum("size_bytes"))
+    return Draft(
+        deposit_key(deposit.version),
+        deposit.record_id,
+        deposit.doi,
+        deposit.concept_doi,
+        record=record(deposit),
+        files=size["files"],
+        size_bytes=size["bytes"] or 0,
+    )
 
 
 def replicas_of(deposit: Deposit) -> list[Replica]:
@@ -204,21 +214,25 @@ def put_replica(step: StepContext, replica_id: int) -> None:
     """Store one file at one mirror from our own storage. Safe to run twice."""
     replica = Replica.objects.select_related("asset__item__version__dataset__package", "mirror").get(pk=replica_id)
     storage = own_storage()
-    place = store(replica, lambda start: storage.read(replica.asset.storage_key, start), step)
+    key, folder = replica.asset.storage_key, storage.directory
+    place = store(replica, lambda start: storage.read(key, start), step, file=folder and folder / key)
     with step.finish():
         Replica.objects.filter(pk=replica_id).exclude(state=Replica.State.VERIFIED).update(
             state=Replica.State.STORED, **place
         )
 
 
-def store(replica: Replica, source: OpenAt, step: StepContext) -> dict[str, str]:
-    """Put the bytes of a source at the copy's mirror, going on where it stopped; gives locator and public address."""
+def store(replica: Replica, source: OpenAt, step: StepContext, *, file: Path | None = None) -> dict[str, str]:
+    """Put the bytes of a source at the copy's mirror, going on where it stopped; gives locator and public address.
+
+    `file` is where the same bytes lie on this machine.
+    """
     asset, backend = replica.asset, connect(replica.mirror)
     deposit = deposit_of(replica)
     draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     step.progress(total_bytes=asset.size_bytes)
     locator = backend.put(
-        draft, upload(asset, source), checkpoint=step, progress=lambda done: step.progress(done_bytes=done)
+        draft, upload(asset, source, file), checkpoint=step, progress=lambda done: step.progress(done_bytes=done)
     )
     return {"locator": locator, "url": backend.url(locator)}
 
@@ -236,7 +250,7 @@ def deposit_at(version: Version, mirror: Mirror) -> Deposit:
     return find(deposit.pk)
 
 
-def upload(asset: Asset, source: OpenAt) -> Upload:
+def upload(asset: Asset, source: OpenAt, file: Path | None = None) -> Upload:
     return Upload(
         path=asset.path,
         size_bytes=asset.size_bytes,
@@ -244,6 +258,7 @@ def upload(asset: Asset, source: OpenAt) -> Upload:
         md5=asset.md5,
         media_type=asset.media_type,
         open=source,
+        file=file,
     )
 
 
