@@ -299,7 +299,6 @@ DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
 DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
 DFC_SIGNING_KEY = read_signing_key()  # signs our provenance; private, so in no row and no log
 DFC_EXAMPLES_DIR = ROOT / "examples"
-DFC_TEST_DOI_PREFIX = "10.5072"
 DFC_DATACITE_URL, DFC_DATACITE_REPOSITORY, DFC_DATACITE_PASSWORD, DFC_DATACITE_PREFIX = read_datacite()
 DFC_SEED_LISTEN = read_listen("DFC_SEED_LISTEN", "127.0.0.1:6881")
 

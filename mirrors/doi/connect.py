@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from django.conf import settings
 
 from catalog.addresses import networks
+from catalog.citation import TEST_PREFIX
 from catalog.models import Dataset
 from mirrors.doi.base import DoiProvider
 from mirrors.doi.datacite import DataciteDois
@@ -20,7 +21,7 @@ def provider_of(dataset: Dataset) -> DoiProvider:
 
 
 def open_test() -> DoiProvider:
-    return TestDois(settings.DFC_TEST_DOI_PREFIX)
+    return TestDois(TEST_PREFIX)
 
 
 def open_datacite() -> DoiProvider:

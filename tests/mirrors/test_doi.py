@@ -238,6 +238,7 @@ def test_zenodo_tells_the_doi_of_all_versions_with_the_first_record(service: Mem
     release = approved(roads(Dataset.DoiProvider.ZENODO))
     reserve(release)
     deposit = Deposit.objects.get()
+    service.files[f"{deposit.record_id}/roads.geojson"] = factories.CONTENT
     publish_deposit(attempt("mirrors.replicate.publish_deposit", deposit.pk), deposit.pk)
     make_public(release)
     register(release)

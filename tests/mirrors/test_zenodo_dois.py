@@ -1,4 +1,4 @@
-"""DOIs of Zenodo at a strict stand-in: named by the draft, public with the record, and a note when it is withdrawn."""
+"""DOIs of Zenodo at a strict stand-in: named by the draft, public with the record, and a note at a withdrawal."""
 
 from collections.abc import Iterator
 from typing import Any
