@@ -77,7 +77,7 @@ def test_a_withdrawal_is_noted_in_the_record_and_a_person_is_told(server: FakeZe
     server.faults.plan("PUT *", "error-after:500")
     server.faults.plan("POST *publish", "drop-after")
     describe()
-    told = str(connect.connect(Mirror.objects.get()).deposits.there(Deposit.objects.get().record_id)["metadata"])
+    told = str(mirror_at(server).deposits.there(Deposit.objects.get().record_id)["metadata"])
     assert "Withdrawn: The licence text was wrong." in told
     assert "Le texte de licence était faux." in told
     asked = Step.objects.get(function="mirrors.redescribe.ask_staff")
