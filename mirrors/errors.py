@@ -1,10 +1,14 @@
 """What mirrors fail of: two ways, by what the caller does."""
 
-from catalog.errors import PersonMustActError, TryLaterError
+from catalog.errors import NotYetError, PersonMustActError, TryLaterError
 
 
 class MirrorUnavailableError(TryLaterError):
     """The mirror does not answer now; the same call may work later."""
+
+
+class MirrorSettlingError(MirrorUnavailableError, NotYetError):
+    """The mirror has accepted what it does not show yet; after `after_s` it is asked again, however often."""
 
 
 class MirrorRefusedError(PersonMustActError):
