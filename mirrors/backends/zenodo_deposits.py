@@ -131,7 +131,7 @@ class Deposits:
             self.expect(reply, "to remove a draft", NO_CONTENT, CREATED, DONE)
 
     def expect(self, reply: Reply, thing: str, *fine: int) -> Any:
-        """Give what was answered; raises MirrorRefusedError for a refusal, MirrorUnavailableError for what is none."""
+        """Give what was answered; raises MirrorRefusedError for a refusal, MirrorUnavailableError for any other."""
         if reply.status not in fine and reply.status >= REFUSALS:
             raise self.client.refused(reply, thing)
         told = reply.content()
