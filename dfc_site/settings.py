@@ -263,6 +263,8 @@ DFC_ENVIRONMENTS_DIR = DFC_DATA_DIR / "environments"
 DFC_PORT = read_int("DFC_PORT", 8000, at_least=1)
 DFC_SITE_URL = read_url("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}")
 DFC_MIRROR_URL = read_url("DFC_MIRROR_URL", "http://127.0.0.1:8001")  # where ./run serves the demo's mirrors
+# What opens mirrors (mirrors/credentials.py): by slug, so which there are is known only to the registry.
+DFC_MIRROR_SECRETS = {name: text for name, text in env.ENVIRON.items() if name.startswith("DFC_MIRROR_")}
 DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
 DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
 DFC_SIGNING_KEY = read_signing_key()  # signs our provenance; private, so in no row and no log
