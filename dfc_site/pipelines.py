@@ -6,7 +6,7 @@ A stage's `expand` says which steps it has when it opens; only the functions nam
 from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
-from mirrors import bundle, policies, probe, recheck, remove, repair, replicate, tell
+from mirrors import bundle, end_service, old_checks, policies, probe, recheck, remove, repair, replicate, survey, tell
 from releases import (
     catalogue,
     commit,
@@ -108,6 +108,20 @@ RECHECK_COPY = Pipeline(
 SWEEP = Pipeline(
     name="sweep", stages=(Stage("verify", _("Verify"), recheck.expand_sweep, ("mirrors.recheck.sweep_mirror",)),)
 )
+SURVEY = Pipeline(
+    name="survey", stages=(Stage("survey", _("Survey"), survey.expand_survey, ("mirrors.survey.survey_mirror",)),)
+)
+END_SERVICE = Pipeline(
+    name="end-service",
+    stages=(
+        Stage("mail", _("Letter"), end_service.expand_letter, ("mirrors.end_service.tell_operator",)),
+        Stage("end", _("Out of service"), end_service.expand_end, ("mirrors.end_service.end_service",)),
+    ),
+)
+OLD_CHECKS = Pipeline(
+    name="old-checks",
+    stages=(Stage("move", _("Move"), old_checks.expand_move, ("mirrors.old_checks.move_old_checks",)),),
+)
 FOLLOW_POLICY = Pipeline(
     name="follow-policy",
     stages=(Stage("follow", _("Follow"), policies.expand_follow, ("mirrors.policies.follow_policies",)),),
@@ -164,6 +178,18 @@ TIDY_STORAGE = Pipeline(
     name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
 )
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
-MIRRORS = (REPAIR, TELL, PROBE, RECHECK, RECHECK_COPY, SWEEP, FOLLOW_POLICY, REMOVE_DEPOSIT)
+MIRRORS = (
+    REPAIR,
+    TELL,
+    PROBE,
+    RECHECK,
+    RECHECK_COPY,
+    SWEEP,
+    SURVEY,
+    END_SERVICE,
+    OLD_CHECKS,
+    FOLLOW_POLICY,
+    REMOVE_DEPOSIT,
+)
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, OPEN_DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

@@ -8,9 +8,21 @@ HOUR_S, DAY_S = 3600, 86_400
 RECURRING = (
     Recurring("probe", settings.DFC_PROBE_EVERY_S),
     Recurring("recheck", settings.DFC_RECHECK_EVERY_S),
+    Recurring("survey", settings.DFC_SURVEY_EVERY_S),
+    Recurring("old-checks", DAY_S),
     Recurring("forget-nodes", HOUR_S),
     Recurring("tidy-storage", DAY_S),
     Recurring("watch", settings.DFC_WATCH_EVERY_S),
 )
 # Probes, checks, incidents and notices are the history of these; jobs behind them that ended well are forgotten.
-FORGOTTEN = ("probe", "recheck", "recheck-copy", "sweep", "forget-nodes", "tidy-storage", "watch")
+FORGOTTEN = (
+    "probe",
+    "recheck",
+    "recheck-copy",
+    "sweep",
+    "survey",
+    "old-checks",
+    "forget-nodes",
+    "tidy-storage",
+    "watch",
+)

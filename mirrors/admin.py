@@ -19,6 +19,7 @@ from catalog.errors import StewardshipError
 from catalog.templatetags.amounts import instant, plain_size, size
 from mirrors import admin_policies  # noqa: F401  registers policies
 from mirrors.add_mirror import MirrorEntry, findings_of
+from mirrors.end_service import announce_end, recall_end
 from mirrors.models import (
     Check,
     Deposit,
@@ -49,6 +50,11 @@ class MirrorForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         super().clean()
+        if self.instance.pk and "is_enabled" in self.changed_data and not self.cleaned_data["is_enabled"]:
+            self.add_error(
+                "is_enabled",
+                _("Its operator is told first. Use the action “Announce the end of service…” in the list."),
+            )
         said = {**model_to_dict(self.instance), **self.cleaned_data}
         if not self.errors:
             entry = MirrorEntry(**{one.name: said[one.name] for one in fields(MirrorEntry) if one.name in said})
@@ -66,7 +72,7 @@ class MirrorAdmin(FieldHistoryAdmin):
     search_fields = ["name", "slug", "operator"]
     exclude = ["added_at"]
     change_form_template = "admin/mirrors/mirror_form.html"
-    actions = ["pause", "resume"]
+    actions = ["pause", "resume", "end", "recall"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
@@ -98,6 +104,16 @@ class MirrorAdmin(FieldHistoryAdmin):
         return self.after_preview(
             request, queryset, resume_mirror, ("resume", _("Bring mirrors back"), _("Bring back"))
         )
+
+    @admin.action(description=_("Announce the end of service…"), permissions=["change"])
+    def end(self, request: HttpRequest, queryset: MirrorQuerySet) -> HttpResponse | None:
+        return self.after_preview(
+            request, queryset, announce_end, ("end", _("Announce the end"), _("Tell operators"))
+        )
+
+    @admin.action(description=_("Recall the end of service…"), permissions=["change"])
+    def recall(self, request: HttpRequest, queryset: MirrorQuerySet) -> HttpResponse | None:
+        return self.after_preview(request, queryset, recall_end, ("recall", _("Let mirrors serve on"), _("Recall")))
 
     def after_preview(
         self,

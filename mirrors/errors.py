@@ -49,3 +49,11 @@ class UnsafeRemovalError(PersonMustActError):
 
 class NoRoomError(PersonMustActError):
     """The mirror has no room for a version by what its operator gives us."""
+
+
+class NotEndableError(PersonMustActError):
+    """The end of a mirror's service cannot be announced or recalled now."""
+
+
+class PolicyRefusedError(PersonMustActError):
+    """A change of policies would leave too little, or has no room at the mirror."""

@@ -110,6 +110,7 @@ def unreachable_files(*, now: datetime) -> int:
         state=Replica.State.VERIFIED,
         verified_at__gte=fresh,
         mirror__is_enabled=True,
+        mirror__is_sandbox=False,
         mirror__state=Mirror.State.ANSWERS,
     )
     return Asset.objects.filter(~Exists(good), item__version__state__in=PUBLIC).count()

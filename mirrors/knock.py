@@ -39,11 +39,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What an address said: the status, the headers in lower case, and at most as many bytes as were asked for."""
+    """What an address said: the status, the headers in lower case, and at most as many bytes as were asked for.
+
+    `certificate_ends_s` is when the certificate of its server ends (Unix time); None without encryption.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    certificate_ends_s: int | None = None
 
 
 def knock(
@@ -73,9 +77,15 @@ def knock_once(request: Request, address: tuple[str, int]) -> Reply:
             answer = connection.getresponse()
             body = read(answer, request.most_bytes)
             line.refuse_if_late()
-            return Reply(answer.status, {name.lower(): text for name, text in answer.getheaders()}, body)
+            headers = {name.lower(): text for name, text in answer.getheaders()}
+            return Reply(answer.status, headers, body, end_of_certificate(line.end))
     except (OSError, http.client.HTTPException) as error:
         raise MirrorUnavailableError(f"{request.url.netloc}: {words(error)}. It is asked again later.") from error
+
+
+def end_of_certificate(end: socket.socket) -> int | None:
+    certificate = end.getpeercert() if isinstance(end, ssl.SSLSocket) else None
+    return ssl.cert_time_to_seconds(str(certificate["notAfter"])) if certificate else None
 
 
 def words(error: Exception) -> str:

@@ -19,13 +19,13 @@ FULL = Q(checks__result=Check.Result.PASSED, checks__level=Check.Level.FULL)
 
 
 def candidates(assets: Iterable[Asset], *, now: datetime) -> dict[int, list[Candidate]]:
-    """Give the copies of each asset by its key, in one query.
+    """Give the copies of each asset by its key, in one query; what lies in a sandbox is none.
 
     Proofs dated in the future are passed over, so that a checker's wrong clock cannot hide the proofs after it.
     """
     timely = Q(checks__at__lte=now + CLOCK_SKEW)
     replicas = (
-        Replica.objects.filter(asset__in=[asset.pk for asset in assets])
+        Replica.objects.filter(asset__in=[asset.pk for asset in assets], mirror__is_sandbox=False)
         .select_related("mirror")
         .annotate(
             proved_at=Max("checks__at", filter=PROVED & timely),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from catalog.models import Asset, Version
 from mirrors.models import PUBLIC, Check, Incident, Mirror, Replica
+from mirrors.verify import PUBLICLY
 from releases.models import Job
 
 # The methods that checks are written with, and the words for them on pages.
@@ -31,9 +32,11 @@ METHODS = tuple(
 
 def method_words(method: str) -> str:
     """Give the method of a check in the language of the page; one that is not known stays as it was written."""
+    base, is_public = method.removesuffix(PUBLICLY), method.endswith(PUBLICLY)
     for pattern, words in METHODS:
-        if match := pattern.fullmatch(method):
-            return gettext(words) % match.groupdict()
+        if match := pattern.fullmatch(base):
+            said = gettext(words) % match.groupdict()
+            return gettext("%(method)s, through the public address") % {"method": said} if is_public else said
     return method
 
 

@@ -1,11 +1,14 @@
 """Look at copies again: those due by age, those that a curator asks for, and all of a mirror where one is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,7 +16,9 @@ from mirrors.connect import OPENED_KINDS, connect
 from mirrors.errors import MirrorSettlingError, MirrorUnavailableError, NotQueueableError
 from mirrors.incidents import mirror_is_silent
 from mirrors.models import Check, Mirror, Replica
-from mirrors.verify import Progress, check_replica
+from mirrors.offer import address_of
+from mirrors.public import caller, read_public
+from mirrors.verify import PUBLICLY, Progress, ReadAt, check_replica
 from releases.errors import NotAllowedError
 from releases.jobs import engine
 from releases.jobs.context import StepContext
@@ -25,13 +30,18 @@ GIB = 1 << 30
 
 
 def due_copies(*, now: datetime) -> list[Replica]:
-    """Give the copies whose proof is older than DFC_RECHECK_DAYS, the oldest first, up to DFC_RECHECK_GIB in all.
+    """Give the copies to be read again in full, the oldest first, up to DFC_RECHECK_GIB in all.
 
-    One copy is always given, however large; copies at a mirror that is silent or paused wait until it answers.
+    They are those whose proof is older than DFC_RECHECK_DAYS, and at the services of others also those that were not
+    read through their public address for DFC_REREAD_DAYS, or never. One copy is always given, however large; copies
+    at a mirror that is silent or paused wait until it answers.
     """
     before, budget_bytes = now - timedelta(days=settings.DFC_RECHECK_DAYS), settings.DFC_RECHECK_GIB * GIB
     answering = Mirror.objects.filter(is_enabled=True, state=Mirror.State.ANSWERS, kind__in=OPENED_KINDS)
-    old = Replica.objects.proved().filter(mirror__in=answering, verified_at__lt=before)
+    read = Check.objects.filter(replica=OuterRef("pk"), level=Check.Level.FULL, method__endswith=PUBLICLY)
+    unread = ~Exists(read.filter(at__gte=now - timedelta(days=settings.DFC_REREAD_DAYS)))
+    remote = ~Q(mirror__kind=Mirror.Kind.LOCAL) & unread
+    old = Replica.objects.proved().filter(Q(verified_at__lt=before) | remote, mirror__in=answering)
     chosen: list[Replica] = []
     for replica in old.select_related("asset", "mirror").order_by("verified_at", "pk")[:MOST_COPIES]:
         budget_bytes -= replica.asset.size_bytes
@@ -75,14 +85,29 @@ def recheck_copy(step: StepContext, replica_id: int) -> None:
 
 
 def look_again(replica: Replica, level: int, *, now: datetime, progress: Progress | None = None) -> Check:
-    """Check one copy; a mirror that does not answer leaves every list, and MirrorUnavailableError is raised on."""
+    """Check one copy, at a service of others through its public address.
+
+    A mirror that does not answer leaves every list, and MirrorUnavailableError is raised on.
+    """
     try:
-        return check_replica(replica, backend=connect(replica.mirror), level=level, now=now, progress=progress)
+        with reading(replica) as read_at:
+            backend = connect(replica.mirror)
+            return check_replica(replica, backend=backend, level=level, now=now, progress=progress, read_at=read_at)
     except MirrorSettlingError:
         raise
     except MirrorUnavailableError as error:
         mirror_is_silent(replica.mirror, str(error), now=now)
         raise
+
+
+@contextmanager
+def reading(replica: Replica) -> Iterator[ReadAt | None]:
+    """Give how a copy is read as the public reads it; None where its directory is ours to read."""
+    if replica.mirror.kind == Mirror.Kind.LOCAL:
+        yield None
+        return
+    with caller() as asks:
+        yield partial(read_public, asks, address_of(replica))
 
 
 def expand_sweep(mirror_id: int) -> Sequence[StepSpec]:

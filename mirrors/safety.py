@@ -113,7 +113,10 @@ def proved(replicas: ReplicaQuerySet, *, now: datetime) -> ReplicaQuerySet:
     proofs = checks.filter(result=Check.Result.PASSED, level__in=PROVING_LEVELS, at__lte=now + CLOCK_SKEW)
     failures = checks.exclude(result=Check.Result.PASSED)
     there = replicas.filter(
-        state=Replica.State.VERIFIED, mirror__is_enabled=True, mirror__state=Mirror.State.ANSWERS
+        state=Replica.State.VERIFIED,
+        mirror__is_enabled=True,
+        mirror__is_sandbox=False,
+        mirror__state=Mirror.State.ANSWERS,
     ).annotate(
         proved_at=Subquery(proofs.values("at")[:1]),
         failed_at=Subquery(failures.values("at")[:1]),

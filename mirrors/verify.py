@@ -3,7 +3,7 @@
 import hashlib
 import random
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,8 +28,20 @@ STATES = {
     Check.Result.DAMAGED: Replica.State.DAMAGED,
     Check.Result.MISSING: Replica.State.MISSING,
 }
+PUBLICLY = " through the public address"
 PROVING = (Check.Level.CHECKSUM, Check.Level.FULL)
 Progress = Callable[[int], None]
+
+
+ReadAt = Callable[[int, int], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class How:
+    """How the bytes of a copy are read, from a place and of a length, and what the evidence says of it."""
+
+    read: ReadAt
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,14 +55,26 @@ class Finding:
 
 
 def check_replica(
-    replica: Replica, *, backend: MirrorBackend, level: int, now: datetime, progress: Progress | None = None
+    replica: Replica,
+    *,
+    backend: MirrorBackend,
+    level: int,
+    now: datetime,
+    progress: Progress | None = None,
+    read_at: ReadAt | None = None,
 ) -> Check:
     """Look at one copy at one level, and write what was found and what follows from it in one transaction.
 
-    A mirror that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict. Neither is
-    what a mirror shows while it has accepted more: MirrorSettlingError.
+    Bytes are read by the backend, or by `read_at` where they are to come another way (mirrors/public.py). A mirror
+    that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict. Neither is what a
+    mirror shows while it has accepted more: MirrorSettlingError.
     """
-    return record(replica, look(replica, backend, level, progress or ignore), level=level, now=now)
+    how = How(read_at, PUBLICLY) if read_at else by_backend(replica, backend)
+    return record(replica, look(replica, backend, level, progress or ignore, how), level=level, now=now)
+
+
+def by_backend(replica: Replica, backend: MirrorBackend) -> How:
+    return How(lambda start, length: backend.read(replica.locator, start=start, length=length))
 
 
 def ignore(_done_bytes: int) -> None:
@@ -107,12 +131,14 @@ def proves(replica: Replica, check: Check) -> bool:
     return check.level in PROVING and not failed.filter(at__gte=check.at).exists()
 
 
-def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progress) -> Finding:
+def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progress, how: How | None = None) -> Finding:
     stat = backend.stat(replica.locator)
-    if stat is None:
-        return Finding(Check.Result.MISSING, "listing", None)
-    found = compare(replica, backend, level, stat, progress)
-    if found.result != Check.Result.PASSED and stat.is_settling:
+    return settled(replica, stat, compare(replica, stat, level, progress, how or by_backend(replica, backend)))
+
+
+def settled(replica: Replica, stat: RemoteStat | None, found: Finding) -> Finding:
+    """Give a finding back; raises MirrorSettlingError for a bad one that may be what was before."""
+    if found.result != Check.Result.PASSED and stat is not None and stat.is_settling:
         raise not_seen_yet(replica)
     return found
 
@@ -124,16 +150,23 @@ def not_seen_yet(replica: Replica) -> MirrorSettlingError:
     )
 
 
-def compare(replica: Replica, backend: MirrorBackend, level: int, stat: RemoteStat, progress: Progress) -> Finding:
+def compare(replica: Replica, stat: RemoteStat | None, level: int, progress: Progress, how: How) -> Finding:
+    if stat is None or level <= Check.Level.CHECKSUM or stat.size_bytes != replica.asset.size_bytes:
+        return judge(replica, stat, level)
+    if level == Check.Level.SAMPLED:
+        return (sample_pieces if replica.mirror.is_own else sample)(replica, how)
+    return read_whole(replica, how, progress)
+
+
+def judge(replica: Replica, stat: RemoteStat | None, level: int) -> Finding:
+    """Judge a copy by what its mirror says of it, up to level 2."""
+    if stat is None:
+        return Finding(Check.Result.MISSING, "listing", None)
     if stat.size_bytes != replica.asset.size_bytes:
         return Finding(Check.Result.DAMAGED, "size", stat.size_bytes)
     if level <= Check.Level.SIZE:
         return Finding(Check.Result.PASSED, "size", stat.size_bytes)
-    if level == Check.Level.CHECKSUM:
-        return compare_checksum(replica.asset, stat, replica.mirror)
-    if level == Check.Level.SAMPLED:
-        return (sample_pieces if replica.mirror.is_own else sample)(replica, backend, stat)
-    return read_whole(replica, backend, progress)
+    return compare_checksum(replica.asset, stat, replica.mirror)
 
 
 def compare_checksum(asset: Asset, stat: RemoteStat, mirror: Mirror) -> Finding:
@@ -146,49 +179,50 @@ def compare_checksum(asset: Asset, stat: RemoteStat, mirror: Mirror) -> Finding:
     raise MirrorRefusedError(f"{mirror.slug}: it reports no checksum, so L2 cannot be done. Use level 4.")
 
 
-def sample(replica: Replica, backend: MirrorBackend, stat: RemoteStat) -> Finding:
+def sample(replica: Replica, how: How) -> Finding:
     """Compare random ranges with our own copy; ranges are drawn anew for each check.
 
     Raises MirrorRefusedError where our own storage does not hold the file whole.
     """
-    storage, size_bytes = own_storage(), stat.size_bytes
+    storage, size_bytes = own_storage(), replica.asset.size_bytes
     if storage.size(replica.asset.storage_key) != size_bytes:
         raise MirrorRefusedError(
             f"{replica.asset.path}: our own storage does not hold it whole, so L3 cannot be done. Use level 4."
         )
+    length = min(SAMPLE_BYTES, size_bytes)
     for _ in range(SAMPLES):
         start = random.randrange(max(1, size_bytes - SAMPLE_BYTES + 1))  # noqa: S311  a sample, not a secret
-        theirs = b"".join(backend.read(replica.locator, start=start, length=SAMPLE_BYTES))
-        ours = b"".join(storage.read(replica.asset.storage_key, start, SAMPLE_BYTES))
+        theirs = b"".join(how.read(start, length))
+        ours = b"".join(storage.read(replica.asset.storage_key, start, length))
         if theirs != ours:
-            return Finding(Check.Result.DAMAGED, f"range at byte {start}", size_bytes)
-    return Finding(Check.Result.PASSED, f"{SAMPLES} ranges", size_bytes)
+            return Finding(Check.Result.DAMAGED, f"range at byte {start}{how.words}", size_bytes)
+    return Finding(Check.Result.PASSED, f"{SAMPLES} ranges{how.words}", size_bytes)
 
 
-def sample_pieces(replica: Replica, backend: MirrorBackend, stat: RemoteStat) -> Finding:
-    """Compare random pieces of our own storage with their published hashes (BEP 3), since it cannot prove itself."""
-    table = PieceTable.objects.filter(asset=replica.asset).first()
+def sample_pieces(replica: Replica, how: How) -> Finding:
+    """Compare random pieces with their published hashes (BEP 3)."""
+    table, size_bytes = PieceTable.objects.filter(asset=replica.asset).first(), replica.asset.size_bytes
     hashes = bytes(table.v1) if table else b""
     wanted = random.sample(range(len(hashes) // SHA1_BYTES), min(SAMPLES, len(hashes) // SHA1_BYTES))
     for piece in wanted:
         length = table.piece_length if table else 0
         digest = hashlib.sha1(usedforsecurity=False)
-        for block in backend.read(replica.locator, start=piece * length, length=length):
+        for block in how.read(piece * length, min(length, size_bytes - piece * length)):
             digest.update(block)
         if digest.digest() != hashes[piece * SHA1_BYTES : (piece + 1) * SHA1_BYTES]:
-            return Finding(Check.Result.DAMAGED, f"piece {piece}", stat.size_bytes)
-    return Finding(Check.Result.PASSED, f"{len(wanted)} pieces", stat.size_bytes)
+            return Finding(Check.Result.DAMAGED, f"piece {piece}{how.words}", size_bytes)
+    return Finding(Check.Result.PASSED, f"{len(wanted)} pieces{how.words}", size_bytes)
 
 
-def read_whole(replica: Replica, backend: MirrorBackend, progress: Progress) -> Finding:
+def read_whole(replica: Replica, how: How, progress: Progress) -> Finding:
     digest, done = hashlib.sha256(), 0
-    for block in backend.read(replica.locator):
+    for block in how.read(0, replica.asset.size_bytes):
         digest.update(block)
         done += len(block)
         progress(done)
     seen = digest.hexdigest()
     result = Check.Result.PASSED if seen == replica.asset.sha256 else Check.Result.DAMAGED
-    return Finding(result, "sha256, full re-read", done, seen)
+    return Finding(result, f"sha256, full re-read{how.words}", done, seen)
 
 
 def verify_deposit_replica(step: StepContext, replica_id: int) -> None:

@@ -41,12 +41,16 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One file at one mirror: the state as kind and words, and the newest check; `copy` is None if it is not kept."""
+    """One file at one mirror: the state as kind and words, and the newest check; `copy` is None if it is not kept.
+
+    `is_old`: its proof is older than the policy, so that it is grey until it was looked at again.
+    """
 
     mirror: Mirror
     copy: Copy | None
     kind: str
     words: str | Promise
+    is_old: bool = False
 
     @property
     def icon(self) -> str:
@@ -109,7 +113,7 @@ def cell_of(mirror: Mirror, copy: Copy | None, *, now: datetime) -> Cell:
     if copy is None:
         return Cell(mirror, None, "idle", _("Not kept"))
     if is_due(copy.replica, now=now):
-        return Cell(mirror, copy, "warn", _("Check due"))
+        return Cell(mirror, copy, "idle", _("Check due"), is_old=True)
     kind = KINDS.get(Replica.State(copy.replica.state), "idle")
     return Cell(mirror, copy, kind, copy.replica.get_state_display())
 

@@ -61,6 +61,7 @@ class MirrorRow:
     verified: int
     files: int
     check: Check | None
+    record_url: str
 
     @property
     def is_whole(self) -> bool:
@@ -110,7 +111,7 @@ def context_of(found: Version, *, now: datetime) -> dict[str, Any]:
         "main": main,
         "unlisted": safety.files - len(files),
         "evidence": evidence,
-        "mirrors": mirror_rows(evidence, mirrors, safety),
+        "mirrors": mirror_rows(found, evidence, mirrors, safety),
         "safety": safety,
         "broken": copies_of(found).filter(state__in=BROKEN).count(),
         "section": "datasets",
@@ -196,9 +197,13 @@ def file_of(found: Version, asset: Asset, torrent: Torrent | None, ranking: Rank
     )
 
 
-def mirror_rows(rows: Sequence[Row], mirrors: Sequence[Mirror], safety: Safety) -> list[MirrorRow]:
+def mirror_rows(found: Version, rows: Sequence[Row], mirrors: Sequence[Mirror], safety: Safety) -> list[MirrorRow]:
+    records = dict(found.deposits.values_list("mirror", "landing_url"))
     verified = {one.mirror_id: one.files for one in safety.holdings}
     copies = [cell.copy for row in rows for cell in row.cells if cell.copy]
     checks = [(copy.replica.mirror_id, copy.check) for copy in copies if copy.check]
     newest = dict(sorted(checks, key=lambda pair: pair[1].at))
-    return [MirrorRow(mirror, verified.get(mirror.pk, 0), safety.files, newest.get(mirror.pk)) for mirror in mirrors]
+    return [
+        MirrorRow(mirror, verified.get(mirror.pk, 0), safety.files, newest.get(mirror.pk), records.get(mirror.pk, ""))
+        for mirror in mirrors
+    ]

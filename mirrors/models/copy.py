@@ -36,6 +36,7 @@ class Deposit(models.Model):
     described_digest = models.CharField(max_length=64, blank=True)
     described_at = models.DateTimeField(_("described at"), null=True, blank=True)
     landing_url = models.URLField(_("landing page"), max_length=600, blank=True)
+    surveyed_at = models.DateTimeField(_("surveyed at"), null=True, blank=True, editable=False)
     round = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(_("created at"))
 

@@ -137,6 +137,8 @@ class Mirror(models.Model):
     has_cors = models.BooleanField(_("answers browsers (CORS)"), default=True)
     offers_web_seed = models.BooleanField(_("offers web seeds"), default=True)
     is_enabled = models.BooleanField(_("is enabled"), default=True)
+    ends_on = models.DateField(_("goes out of service on"), null=True, blank=True, editable=False)
+    end_reason = models.TextField(_("reason of the end"), blank=True, editable=False)
     state = models.CharField(_("state"), max_length=7, choices=State, default=State.ANSWERS, editable=False)
     added_at = models.DateTimeField(_("added at"))
     history = HistoricalRecords(excluded_fields=["state"], history_change_reason_field=models.TextField(null=True))

@@ -136,14 +136,19 @@ class Handler(BaseHTTPRequestHandler):
         elif start >= len(file.content):
             self.reply(416, {"Content-Range": f"bytes */{len(file.content)}"}, b"", has_body=has_body)
         else:
-            given["Content-Range"] = f"bytes {start}-{len(file.content) - 1}/{len(file.content)}"
-            self.reply(206, given, memoryview(file.content)[start:], has_body=has_body)
+            last = self.last_of(file, headers)
+            given["Content-Range"] = f"bytes {start}-{last}/{len(file.content)}"
+            self.reply(206, given, memoryview(file.content)[start : last + 1], has_body=has_body)
 
     def start_of(self, file: File, headers: dict[str, str]) -> int | None:
         wanted = headers.get("range", "")
         if not wanted.startswith("bytes=") or headers.get("if-range", file.etag) not in {file.etag, MODIFIED}:
             return None
         return int(wanted.removeprefix("bytes=").partition("-")[0])
+
+    def last_of(self, file: File, headers: dict[str, str]) -> int:
+        end = headers["range"].rpartition("-")[2]
+        return min(int(end), len(file.content) - 1) if end else len(file.content) - 1
 
     def reply(self, status: int, headers: dict[str, str], content: bytes | memoryview, *, has_body: bool) -> None:
         self.send_response(status)
@@ -191,6 +196,14 @@ class Handler(BaseHTTPRequestHandler):
         """Give two thirds of the file and end as if that were all."""
         self.begin(file, len(file.content))
         self.wfile.write(memoryview(file.content)[: len(file.content) * 2 // 3])
+
+    def short_range(self, file: File) -> None:
+        """Answer any range with the whole file's first third, as a part of another place."""
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes 0-{len(file.content) // 3 - 1}/{len(file.content)}")
+        self.send_header("Content-Length", str(len(file.content) // 3))
+        self.end_headers()
+        self.wfile.write(memoryview(file.content)[: len(file.content) // 3])
 
     def wrong_length(self, file: File) -> None:
         """Announce more than there is."""

@@ -131,3 +131,12 @@ class TestTheDatabaseAgreesWithTheRanking(TestCase):
         slugs = dict(Mirror.objects.values_list("pk", "slug"))
         found = safety_of([version.pk], now=now)[version.pk]
         assert {slugs[one.mirror_id]: one.files for one in found.holdings} == offered
+
+
+@pytest.mark.django_db
+def test_what_lies_in_a_sandbox_is_neither_a_copy_nor_offered() -> None:
+    asset = factories.asset()
+    factories.proved(asset, factories.mirror("trial", is_sandbox=True))
+    version, now = asset.item.version, timezone.now()
+    assert safety_of([version.pk], now=now)[version.pk].copies == 0
+    assert offers([asset], now=now)[asset.pk].offered == ()

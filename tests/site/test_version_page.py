@@ -231,7 +231,7 @@ def test_queries_do_not_grow_with_versions_files_or_datasets(
             factories.version(factories.dataset(f"ca_{number}"))
             factories.version(dataset, f"0.0.{number}", "deprecated")
             factories.asset(item, f"{number}.txt", key=f"data-{number + 10}")
-        with django_assert_max_num_queries(28):
+        with django_assert_max_num_queries(29):
             client.get(page_of(published))
         with django_assert_max_num_queries(8):
             client.get(f"/en/datasets/{dataset.identifier}/")
