@@ -12,6 +12,7 @@ RECURRING = (
     Recurring("old-checks", DAY_S),
     Recurring("forget-nodes", HOUR_S),
     Recurring("tidy-storage", DAY_S),
+    Recurring("tidy-mirrors", DAY_S),
     Recurring("watch", settings.DFC_WATCH_EVERY_S),
 )
 # Probes, checks, incidents and notices are the history of these; jobs behind them that ended well are forgotten.
@@ -24,5 +25,6 @@ FORGOTTEN = (
     "old-checks",
     "forget-nodes",
     "tidy-storage",
+    "tidy-mirrors",
     "watch",
 )

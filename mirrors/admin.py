@@ -18,11 +18,13 @@ from catalog.admin_preview import Preview, Words, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.amounts import instant, plain_size, size
 from mirrors import admin_policies  # noqa: F401  registers policies
-from mirrors.add_mirror import MirrorEntry, findings_of
+from mirrors.add_mirror import findings_of
 from mirrors.end_service import announce_end, recall_end
+from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import (
     Check,
     Deposit,
+    Doi,
     Incident,
     Mirror,
     MirrorProbe,
@@ -176,6 +178,15 @@ class DepositAdmin(ReadOnlyAdmin):
     list_filter = ["state", "mirror"]
     list_select_related = ["version__dataset", "mirror"]
     search_fields = ["version__dataset__identifier"]
+
+
+@admin.register(Doi)
+class DoiAdmin(ReadOnlyAdmin):
+    list_display = ["name", "dataset", "version", "provider", "state", "registered_at", "described_at"]
+    list_filter = ["state", "provider"]
+    list_select_related = ["dataset", "version__dataset"]
+    search_fields = ["name", "dataset__identifier"]
+    date_hierarchy = "registered_at"
 
 
 @admin.register(Replica)

@@ -7,15 +7,19 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from catalog.addresses import networks
+from catalog.storage.client import Service
 from mirrors.backends import traits
 from mirrors.backends.base import MirrorBackend, Traits
 from mirrors.backends.local import LocalMirror
+from mirrors.backends.s3 import S3Mirror
+from mirrors.backends.s3_words import S3Place
 from mirrors.credentials import credentials_of
 from mirrors.errors import MirrorRefusedError
 from mirrors.knock import address_of
 from mirrors.models import Mirror
 
 ARCHIVE = "https://archive.org"
+MIB = 1 << 20
 TRAITS: Mapping[str, Traits] = {
     Mirror.Kind.LOCAL: traits.LOCAL,
     Mirror.Kind.S3: traits.S3,
@@ -72,8 +76,38 @@ def open_internet_archive(mirror: Mirror) -> MirrorBackend:
     )
 
 
+def open_s3(mirror: Mirror) -> S3Mirror:
+    """Open a bucket with the keys of its mirror; raises MirrorRefusedError naming the variable that is not set."""
+    keys = credentials_of(mirror.slug, settings.DFC_MIRROR_SECRETS)
+    if not keys.credential_process:
+        keys.need("access_key_id", "secret_access_key")
+    service = Service(
+        endpoint=mirror.endpoint.rstrip("/"),
+        region=mirror.region or None,
+        style=mirror.addressing,
+        access_key=keys.access_key_id,
+        secret_key=keys.secret_access_key,
+        session_token=keys.session_token,
+        key_process=keys.credential_process,
+        allowed=tuple(networks(settings.DFC_PRIVATE_NETWORKS)),
+    )
+    place = S3Place(
+        slug=mirror.slug,
+        bucket=mirror.bucket,
+        prefix=mirror.prefix,
+        public_url=mirror.public_url,
+        names=keys.names,
+        endpoint=mirror.endpoint,
+        storage_class=mirror.storage_class,
+        checksum=mirror.upload_checksum,
+        part_bytes=mirror.part_mib * MIB,
+    )
+    return S3Mirror(service, place, scratch=settings.DFC_DATA_DIR / "scratch")
+
+
 OPENERS: Mapping[str, Callable[[Mirror], MirrorBackend]] = {
     Mirror.Kind.LOCAL: open_local,
+    Mirror.Kind.S3: open_s3,
     Mirror.Kind.INTERNET_ARCHIVE: open_internet_archive,
 }
 OPENED_KINDS = tuple(OPENERS)

@@ -133,7 +133,7 @@ def proves(replica: Replica, check: Check) -> bool:
 
 def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progress, how: How | None = None) -> Finding:
     stat = backend.stat(replica.locator)
-    return settled(replica, stat, compare(replica, stat, level, progress, how or by_backend(replica, backend)))
+    return settled(replica, stat, look_into(replica, stat, level, progress, how or by_backend(replica, backend)))
 
 
 def settled(replica: Replica, stat: RemoteStat | None, found: Finding) -> Finding:
@@ -143,14 +143,7 @@ def settled(replica: Replica, stat: RemoteStat | None, found: Finding) -> Findin
     return found
 
 
-def not_seen_yet(replica: Replica) -> MirrorSettlingError:
-    return MirrorSettlingError(
-        f"{replica.asset.path}: {replica.mirror.name} has accepted more than it shows yet. It is looked at again.",
-        after_s=replica.mirror.settle_s,
-    )
-
-
-def compare(replica: Replica, stat: RemoteStat | None, level: int, progress: Progress, how: How) -> Finding:
+def look_into(replica: Replica, stat: RemoteStat | None, level: int, progress: Progress, how: How) -> Finding:
     if stat is None or level <= Check.Level.CHECKSUM or stat.size_bytes != replica.asset.size_bytes:
         return judge(replica, stat, level)
     if level == Check.Level.SAMPLED:
@@ -167,6 +160,13 @@ def judge(replica: Replica, stat: RemoteStat | None, level: int) -> Finding:
     if level <= Check.Level.SIZE:
         return Finding(Check.Result.PASSED, "size", stat.size_bytes)
     return compare_checksum(replica.asset, stat, replica.mirror)
+
+
+def not_seen_yet(replica: Replica) -> MirrorSettlingError:
+    return MirrorSettlingError(
+        f"{replica.asset.path}: {replica.mirror.name} has accepted more than it shows yet. It is looked at again.",
+        after_s=replica.mirror.settle_s,
+    )
 
 
 def compare_checksum(asset: Asset, stat: RemoteStat, mirror: Mirror) -> Finding:

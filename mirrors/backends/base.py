@@ -8,6 +8,7 @@ be read fails in its own words, since the mirror is not to blame.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any, Protocol
 
 Progress = Callable[[int], None]
@@ -61,7 +62,11 @@ class Record:
 
     `urn` (`urn:uuid:…`) is our own name of this deposit, by which it is found again at a service that chooses its
     names itself. The box is WGS 84: west, south, east, north. `notice_en` and `notice_fr` say that a version was
-    withdrawn, and why; empty otherwise. `licence` is an SPDX id or `LicenseRef-…`.
+    withdrawn or deprecated, and why; empty otherwise. `licence` is an SPDX id or `LicenseRef-…`. `formats` are the
+    media types of the data files and `size_bytes` is that of all files. A record without `version` is of the dataset
+    as a whole.
+    `previous_record_id` is the record of another version at the same mirror, after which a service that links
+    versions puts this one.
     """
 
     urn: str
@@ -88,9 +93,12 @@ class Record:
     bbox_wgs84: tuple[float, float, float, float] | None = None
     starts_on: date | None = None
     ends_on: date | None = None
+    size_bytes: int = 0
+    formats: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = ()
     notice_en: str = ""
     notice_fr: str = ""
+    previous_record_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,10 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Upload:
-    """One file to put: its path in the deposit, its digests, and how to read it from an offset."""
+    """One file to put: its path in the deposit, its digests, and how to read it from an offset.
+
+    `file` is where the same bytes lie on this machine, if they do: a backend may send them from there.
+    """
 
     path: str
     size_bytes: int
@@ -131,6 +142,22 @@ class Upload:
     md5: str
     media_type: str
     open: Callable[[int], Iterator[bytes]]
+    file: Path | None = None
+
+
+class Source:
+    """Reads an upload, and remembers its failure, so that the mirror is not blamed for it."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.upload = upload
+        self.error: Exception | None = None
+
+    def open(self, start: int) -> Iterator[bytes]:
+        try:
+            yield from self.upload.open(start)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 @dataclass(frozen=True)

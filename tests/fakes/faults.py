@@ -189,6 +189,7 @@ class FakeServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = True
     server: FakeServer
 
     def log_message(self, *words: Any) -> None:

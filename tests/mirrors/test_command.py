@@ -10,8 +10,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from catalog.models import Asset, Item
-from mirrors.add_mirror import MirrorEntry, add_mirror
+from mirrors.add_mirror import add_mirror
 from mirrors.errors import MirrorRefusedError
+from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Mirror, Policy, Replica
 from tests import factories
 
@@ -66,8 +67,8 @@ def test_a_mirror_may_come_with_a_policy_for_all_datasets(entry: MirrorEntry, *,
 
 REFUSED: list[tuple[str, str, str]] = [
     *(("slug", slug, "may have only a-z, 0-9 and hyphens") for slug in ("", "-a", "Storage", "a_b", "é", "a" * 41)),
-    ("kind", "s4", r"cannot open mirrors of kind 's4' yet\. Choose “local”"),
-    ("kind", "", r"cannot open mirrors of kind '' yet"),
+    ("kind", "s4", r"cannot open mirrors of kind 's4'\. Choose one of local"),
+    ("kind", "", r"cannot open mirrors of kind ''"),
     ("tier", "golden", r"'golden' is no tier\. Use one of primary, preservation, strategic, community"),
     ("endpoint", "relative/folder", r"'relative/folder' is no directory here\. Make it"),
     ("endpoint", "/no/such/folder", r"'/no/such/folder' is no directory here"),

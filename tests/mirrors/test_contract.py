@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirrors.backends.base import Draft, MirrorBackend, Record, Upload
+from mirrors.backends.base import Draft, MirrorBackend, Party, Record, Upload
 from mirrors.backends.local import LocalMirror
 from mirrors.backends.memory import MemoryMirror
 from mirrors.connect import connect
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from mirrors.models import Mirror
-from tests.mirrors.archives import archive, mirror_at
+from tests.mirrors import archives, zenodos
+from tests.mirrors.s3_mirrors import new_mirror
 
 KEY = "foundation/processed/ca_roads/v1.0.0"
 RECORD = Record(
@@ -30,17 +31,22 @@ RECORD = Record(
     version="1.0.0",
     title_en="Roads",
     title_fr="Routes",
+    licence="CC-BY-4.0",
+    creators=(Party("Data for Canada"),),
     doi="10.5072/roads",
 )
 BLOCK = 10_000
 ROADS = bytes(range(256)) * 2_000
 RAIL = bytes(reversed(range(256))) * 2_000
 BREAKS_AT = 20 * BLOCK
-BACKENDS: dict[str, Callable[[Path], MirrorBackend]] = {
-    "local": lambda folder: LocalMirror(folder, "https://local.example.org/data/"),
-    "memory": lambda _folder: MemoryMirror(),
-    "internet_archive": lambda _folder: mirror_at(archive()),
+BACKENDS: dict[str, Callable[[Path, Any], MirrorBackend]] = {
+    "local": lambda folder, _server: LocalMirror(folder, "https://local.example.org/data/"),
+    "memory": lambda _folder, _server: MemoryMirror(),
+    "s3": lambda folder, server: new_mirror(server, folder),
+    "zenodo": lambda _folder, _server: zenodos.mirror_at(zenodos.zenodo()),
+    "internet_archive": lambda _folder, _server: archives.mirror_at(archives.archive()),
 }
+SERVERS = {"s3": "s3"}  # the fixture of its server, by backend; tests that need it have a mark of that name
 
 
 @dataclass
@@ -111,9 +117,20 @@ def break_put(mirror: MirrorBackend, checkpoint: Kept) -> str:
     return mirror.locator(mirror.prepare(KEY, RECORD), "roads.bin")
 
 
-@pytest.fixture(params=BACKENDS)
-def mirror(request: pytest.FixtureRequest, tmp_path: Path) -> MirrorBackend:
-    return BACKENDS[request.param](tmp_path)
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    return [getattr(pytest.mark, SERVERS[name])] if name in SERVERS else []
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=marks_of(name)) for name in BACKENDS])
+def opener(request: pytest.FixtureRequest) -> Callable[[Path], MirrorBackend]:
+    """Give what opens an empty mirror of a kind; its server runs."""
+    server = request.getfixturevalue(SERVERS[request.param]) if request.param in SERVERS else None
+    return lambda folder: BACKENDS[request.param](folder, server)
+
+
+@pytest.fixture
+def mirror(opener: Callable[[Path], MirrorBackend], tmp_path: Path) -> MirrorBackend:
+    return opener(tmp_path)
 
 
 @pytest.fixture
@@ -135,7 +152,7 @@ def test_what_is_put_is_told_read_and_addressed(mirror: MirrorBackend, path: str
     assert stat.size_bytes == len(ROADS)
     assert whole(mirror, locator) == ROADS
     assert mirror.url(locator).startswith("https://")
-    assert quote(path) in mirror.url(locator)
+    assert quote(path.rpartition("/")[2]) in mirror.url(locator)
 
 
 def test_a_mirror_tells_the_right_checksum_or_none(mirror: MirrorBackend) -> None:
@@ -153,7 +170,8 @@ def test_locator_and_address_are_known_before_the_bytes_are_there(mirror: Mirror
 
 
 def test_two_files_and_two_deposits_do_not_mix(mirror: MirrorBackend) -> None:
-    other = mirror.prepare(KEY.replace("v1.0.0", "v1.1.0"), replace(RECORD, version="1.1.0"))
+    urn = RECORD.urn.replace("3a01", "3a02")
+    other = mirror.prepare(KEY.replace("v1.0.0", "v1.1.0"), replace(RECORD, version="1.1.0", urn=urn))
     places = {
         put(mirror, upload(ROADS)): ROADS,
         put(mirror, upload(RAIL, path="rail.bin")): RAIL,
@@ -323,13 +341,14 @@ def test_publishing_is_repeatable(mirror: MirrorBackend, draft: Draft) -> None:
     assert whole(mirror, locator) == ROADS
 
 
-@pytest.mark.parametrize("name", BACKENDS)
 @given(breaks=st.lists(st.integers(0, 3_000), max_size=4), size_bytes=st.integers(0, 3_000))
 @settings(max_examples=40, deadline=None)
-def test_however_often_it_breaks_the_bytes_are_right(name: str, breaks: list[int], size_bytes: int) -> None:
+def test_however_often_it_breaks_the_bytes_are_right(
+    opener: Callable[[Path], MirrorBackend], breaks: list[int], size_bytes: int
+) -> None:
     content = ROADS[:size_bytes]
     with tempfile.TemporaryDirectory() as folder:
-        mirror, checkpoint = BACKENDS[name](Path(folder)), Kept()
+        mirror, checkpoint = opener(Path(folder)), Kept()
         for position in (one for one in breaks if one < size_bytes):
             with pytest.raises(MirrorUnavailableError):
                 put(mirror, upload(Source(content, ends_at=position)), checkpoint)

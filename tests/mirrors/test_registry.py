@@ -34,6 +34,10 @@ def typed(tmp_path: Path) -> dict[str, str]:
         "endpoint": str(tmp_path),
         "public_url": "https://mirror.example.org/data/",
         "is_enabled": "on",
+        "addressing": "auto",
+        "upload_checksum": "sha256",
+        "part_mib": "64",
+        "settle_s": "30",
     }
 
 
@@ -54,7 +58,7 @@ def test_a_mirror_added_by_form_is_as_the_command_makes_it(desk: Client, typed: 
     [
         ("slug", "Storage", "may have only a-z, 0-9 and hyphens"),
         ("slug", "north", "already"),
-        ("kind", "s3", "cannot open mirrors of kind"),
+        ("kind", "s4", "s4 is not one of the available choices"),
         ("endpoint", "/no/such/directory", "is no directory here"),
         ("endpoint", "north", "lie in each other"),
         ("public_url", "https://mirror.example.org/data?key=1", "is no web address"),

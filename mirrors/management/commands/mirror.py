@@ -1,8 +1,10 @@
-"""`manage.py mirror`: add, list, probe, verify, pause and resume mirrors."""
+"""`manage.py mirror`: add, list, examine, probe, verify, pause and resume mirrors."""
 
 import argparse
 import json
 from collections.abc import Iterable
+from dataclasses import fields
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -13,8 +15,10 @@ from django.utils import timezone
 
 from catalog.errors import StewardshipError
 from mirrors import probe
-from mirrors.add_mirror import MirrorEntry, add_mirror
+from mirrors.add_mirror import add_mirror
 from mirrors.connect import connect
+from mirrors.doctor import examine
+from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Mirror, MirrorProbe, Replica
 from mirrors.pause import pause_mirror, resume_mirror
 from mirrors.recheck import look_again
@@ -22,7 +26,19 @@ from mirrors.verify import look
 
 Rows = list[dict[str, Any]]
 UNCHECKED = "unchecked"
+OF_SERVICES = {
+    "bucket": "of an S3 service",
+    "prefix": "what stands before every key, with a slash at the end",
+    "region": "of an S3 service",
+    "addressing": "whether the bucket stands in the path or in the host name: auto, path or virtual",
+    "storage-class": "of an S3 service; its own if left out",
+    "upload-checksum": "what each part carries, to be checked on arrival: sha256 or md5",
+    "collection": "of the Internet Archive, or community of Zenodo",
+    "owner-email": "who is told before the mirror is disabled",
+}
+NUMBERS = {"part-mib": int, "settle-s": int, "capacity-bytes": int, "cost-per-gb-month": Decimal}
 ENDINGS = (
+    ({"bad"}, "At least one thing that a mirror needs is missing. Mend it before the mirror is used."),
     (
         {Check.Result.DAMAGED, Check.Result.MISSING},
         "At least one copy is damaged or missing; it was taken out of every list.",
@@ -36,7 +52,7 @@ ENDINGS = (
 
 
 class Command(BaseCommand):
-    help = "Add, list, probe, verify, pause and resume mirrors."
+    help = "Add, list, examine, probe, verify, pause and resume mirrors."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
@@ -54,6 +70,8 @@ class Command(BaseCommand):
             one.add_argument("--reason", default="")
             one.add_argument("--dry-run", action="store_true")
         acts.add_parser("list", help="show all mirrors")
+        examining = acts.add_parser("doctor", help="try what a mirror's service can do; nothing is left there")
+        examining.add_argument("slug")
         for one in acts.choices.values():
             one.add_argument("--json", action="store_true")
 
@@ -64,7 +82,11 @@ class Command(BaseCommand):
         for name in ("name", "location"):
             add.add_argument(f"--{name}", default="")
         add.add_argument("--tier", default=Mirror.Tier.PRIMARY)
-        add.add_argument("--capacity-bytes", type=int, help="what the operator gives us; none if left out")
+        for name, words in OF_SERVICES.items():
+            add.add_argument(f"--{name}", default=argparse.SUPPRESS, help=words)
+        for name, number in NUMBERS.items():
+            add.add_argument(f"--{name}", type=number, default=argparse.SUPPRESS)
+        add.add_argument("--is-sandbox", action="store_true", help="what lies there counts as no copy")
         add.add_argument(
             "--keeps-all", choices=["required", "best-effort"], help="also add a policy for all datasets"
         )
@@ -87,10 +109,8 @@ class Command(BaseCommand):
 
     def act_add(self, options: dict[str, Any]) -> Rows:
         required = {"required": True, "best-effort": False}.get(options["keeps_all"] or "")
-        fields = ("slug", "kind", "endpoint", "public_url", "operator", "jurisdiction", "name", "location", "tier")
-        entry = MirrorEntry(
-            **{name: options[name] for name in fields}, capacity_bytes=options["capacity_bytes"], is_required=required
-        )
+        said = {one.name: options[one.name] for one in fields(MirrorEntry) if one.name in options}
+        entry = MirrorEntry(**said | {"is_required": required})
         with transaction.atomic():
             mirror = add_mirror(entry, now=timezone.now())
             transaction.set_rollback(options["dry_run"])
@@ -112,6 +132,10 @@ class Command(BaseCommand):
             }
             for one in counted.order_by("pk").values(*names)
         ]
+
+    def act_doctor(self, options: dict[str, Any]) -> Rows:
+        symptoms = examine(found(options["slug"]))
+        return [{"result": one.result, "check": one.check, "finding": one.finding} for one in symptoms]
 
     def act_probe(self, options: dict[str, Any]) -> Rows:
         chosen: Iterable[Mirror] = Mirror.objects.in_service()
