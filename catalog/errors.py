@@ -21,5 +21,9 @@ class TryLaterError(StewardshipError):
     """The world was not ready; the same call may succeed later without anybody's help."""
 
 
+class NotYetError(TryLaterError):
+    """What was asked for is under way elsewhere and nothing is wrong, so that waiting for it counts as no failure."""
+
+
 class PersonMustActError(StewardshipError):
     """The same call will fail again until a person changes something."""

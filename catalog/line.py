@@ -1,9 +1,13 @@
 """A conversation with a server that ends in time."""
 
+import http.client
 import socket
+import ssl
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Self
+from urllib.parse import SplitResult
 
 
 class Line:
@@ -38,3 +42,21 @@ class Line:
         """Raise TimeoutError once the time is over."""
         if self.is_late.is_set():
             raise TimeoutError
+
+
+@contextmanager
+def connected(
+    url: SplitResult, address: tuple[str, int], *, silence_s: float, total_s: float
+) -> Iterator[tuple[http.client.HTTPConnection, Line]]:
+    """Connect to an address that was looked at, while name and certificate are those of the web address.
+
+    It ends with OSError when the other side says nothing for `silence_s`, or has not ended after `total_s`.
+    """
+    host, port, is_plain = url.hostname or "", url.port, url.scheme == "http"
+    with socket.create_connection(address, timeout=silence_s) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end = plain if is_plain else ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        connection = http.client.HTTPConnection(host, port) if is_plain else http.client.HTTPSConnection(host, port)
+        connection.sock = end
+        with end, closing(connection), Line(end, total_s) as line:
+            yield connection, line

@@ -13,9 +13,11 @@ from mirrors import (
     policies,
     probe,
     recheck,
+    redescribe,
     remove,
     repair,
     replicate,
+    reserve,
     survey,
     tell,
     tidy_uploads,
@@ -29,7 +31,6 @@ from releases import (
     explain,
     inspect,
     lock,
-    reserve,
     review_diff,
     seal,
     sign,
@@ -64,7 +65,7 @@ PUBLISH = Pipeline(
     stages=(
         Stage("seal", _("Seal"), seal.expand_seal, SEALING),
         Stage("places", _("Places"), replicate.expand_places, ("mirrors.replicate.prepare_deposit",)),
-        Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("releases.reserve.reserve_doi",)),
+        Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("mirrors.reserve.reserve_doi",)),
         Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("mirrors.bundle.make_bundle",)),
         Stage("confirm", _("Confirm"), confirm.expand_confirm, ("releases.confirm.confirm_build",)),
         Stage("attest", _("Attest"), sign.expand_attest, ("releases.sign.attest_release",)),
@@ -78,6 +79,8 @@ PUBLISH = Pipeline(
         ),
         Stage("lasting", _("Deposit for ever"), replicate.expand_lasting, ("mirrors.replicate.await_lasting",)),
         Stage("commit", _("Make public"), commit.expand_commit, ("releases.commit.make_public",)),
+        Stage("doi", _("Register DOI"), redescribe.expand_dois, ("mirrors.redescribe.bring_doi",)),
+        Stage("records", _("Other records"), redescribe.expand_others, ("mirrors.redescribe.describe_others",)),
         Stage("catalogue", _("Catalogue"), catalogue.expand_await, ("releases.catalogue.await_edition",)),
     ),
 )
@@ -102,6 +105,19 @@ CATALOGUE = Pipeline(
     stages=(
         Stage("write", _("Write"), export.expand_write, ("dfc_site.export.write_edition",)),
         Stage("point", _("Make current"), export.expand_point, ("dfc_site.export.move_pointer",)),
+    ),
+)
+DESCRIBE = Pipeline(
+    name="describe",
+    stages=(
+        Stage("look", _("Look"), redescribe.expand_look, ("mirrors.redescribe.look_at",)),
+        Stage(
+            "describe",
+            _("Describe"),
+            redescribe.expand_stale,
+            ("mirrors.redescribe.describe_deposit", "mirrors.redescribe.bring_doi"),
+        ),
+        Stage("ask", _("Ask the staff"), redescribe.expand_ask, ("mirrors.redescribe.ask_staff",)),
     ),
 )
 REPAIR = Pipeline(
@@ -196,6 +212,7 @@ TIDY_MIRRORS = Pipeline(
 )
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 MIRRORS = (
+    DESCRIBE,
     REPAIR,
     TELL,
     PROBE,

@@ -1,10 +1,14 @@
 """What mirrors fail of: two ways, by what the caller does."""
 
-from catalog.errors import PersonMustActError, TryLaterError
+from catalog.errors import NotYetError, PersonMustActError, TryLaterError
 
 
 class MirrorUnavailableError(TryLaterError):
     """The mirror does not answer now; the same call may work later."""
+
+
+class MirrorSettlingError(MirrorUnavailableError, NotYetError):
+    """The mirror has accepted what it does not show yet; after `after_s` it is asked again, however often."""
 
 
 class MirrorRefusedError(PersonMustActError):
@@ -39,6 +43,22 @@ class MailNotTakenError(TryLaterError):
     """The mail server did not take a letter to the curators."""
 
 
+class RegistrarUnavailableError(TryLaterError):
+    """The registrar of a DOI does not answer now, or not clearly; the same call may work later."""
+
+
+class RegistrarRefusedError(PersonMustActError):
+    """The registrar of a DOI, or our rules for it, say no; a person has to change something."""
+
+
+class ReservationError(PersonMustActError):
+    """A version cannot have the DOI that it would get."""
+
+
+class AskStaffError(PersonMustActError):
+    """What was withdrawn lies where only the staff of the service can take it away."""
+
+
 class UnsafeRemovalError(PersonMustActError):
     """Copies may not be removed: they are wanted, or what would be left is too little."""
 
@@ -49,3 +69,7 @@ class NoRoomError(PersonMustActError):
 
 class NotEndableError(PersonMustActError):
     """The end of a mirror's service cannot be announced or recalled now."""
+
+
+class PolicyRefusedError(PersonMustActError):
+    """A change of policies would leave too little, or has no room at the mirror."""

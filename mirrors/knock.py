@@ -8,13 +8,12 @@
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from catalog.addresses import AddressRefusedError, NameUnknownError, Networks, resolve
-from catalog.line import Line
+from catalog.line import connected
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 TIMEOUT_S = 10.0
@@ -31,6 +30,7 @@ class Request:
     headers: Mapping[str, str]
     most_bytes: int
     timeout_s: float
+    body: bytes | None = None
 
     @property
     def target(self) -> str:
@@ -72,8 +72,10 @@ def knock(
 
 def knock_once(request: Request, address: tuple[str, int]) -> Reply:
     try:
-        with connected(request, address) as (connection, line):
-            connection.request(request.method, request.target, headers={"User-Agent": AGENT, **request.headers})
+        limits = {"silence_s": request.timeout_s, "total_s": request.timeout_s}
+        with connected(request.url, address, **limits) as (connection, line):
+            headers = {"User-Agent": AGENT, **request.headers}
+            connection.request(request.method, request.target, body=request.body, headers=headers)
             answer = connection.getresponse()
             body = read(answer, request.most_bytes)
             line.refuse_if_late()
@@ -100,19 +102,6 @@ def address_of(url: SplitResult, allowed: Networks) -> tuple[str, int]:
         raise MirrorRefusedError(error.message) from error
     except NameUnknownError as error:
         raise MirrorUnavailableError(error.message) from error
-
-
-@contextmanager
-def connected(request: Request, address: tuple[str, int]) -> Iterator[tuple[http.client.HTTPConnection, Line]]:
-    """Connect to an address that was looked at, while name and certificate are those of the web address."""
-    host, port, is_plain = request.url.hostname or "", request.url.port, request.url.scheme == "http"
-    context = ssl.create_default_context()
-    with socket.create_connection(address, timeout=request.timeout_s) as plain:
-        end = plain if is_plain else context.wrap_socket(plain, server_hostname=host)
-        connection = http.client.HTTPConnection(host, port) if is_plain else http.client.HTTPSConnection(host, port)
-        connection.sock = end
-        with end, closing(connection), Line(end, request.timeout_s) as line:
-            yield connection, line
 
 
 def read(answer: http.client.HTTPResponse, most_bytes: int) -> bytes:

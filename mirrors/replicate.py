@@ -8,17 +8,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from django.db.models import Q
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from catalog.models import Asset, Version
+from catalog.models import Asset, Dataset, Version
 from catalog.storage.connect import own_storage
 from catalog.storage.files import OpenAt
-from mirrors.backends.base import Draft, Traits, Upload
+from mirrors.backends.base import Draft, Receipt, Traits, Upload
 from mirrors.connect import connect, traits_of
 from mirrors.errors import NoMirrorError
 from mirrors.models import Deposit, Mirror, Policy, Replica
 from mirrors.record import digest_of, record
+from releases.descriptions import request_descriptions
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
@@ -149,9 +150,14 @@ def prepare_deposit(step: StepContext, deposit_id: int) -> None:
     deposit = find(deposit_id)
     draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     with step.finish():
-        Deposit.objects.filter(pk=deposit_id).update(
-            record_id=draft.record_id, doi=draft.doi, concept_doi=draft.concept_doi
-        )
+        keep_draft(deposit, draft)
+
+
+def keep_draft(deposit: Deposit, draft: Draft) -> None:
+    """Write down what the mirror calls a deposit, and the DOIs that it reserved for it."""
+    Deposit.objects.filter(pk=deposit.pk).update(
+        record_id=draft.record_id, doi=draft.doi, concept_doi=draft.concept_doi
+    )
 
 
 def made(step: StepContext, deposit: Deposit) -> Draft:
@@ -182,7 +188,16 @@ def written(draft: Draft) -> str:
 
 def draft_of(deposit: Deposit) -> Draft:
     """Give the deposit that a mirror was found to have; nothing is asked or made."""
-    return Draft(deposit_key(deposit.version), deposit.record_id, deposit.doi, deposit.concept_doi)
+    size = Asset.objects.filter(item__version=deposit.version).aggregate(files=Count("pk"), bytes=Sum("size_bytes"))
+    return Draft(
+        deposit_key(deposit.version),
+        deposit.record_id,
+        deposit.doi,
+        deposit.concept_doi,
+        record=record(deposit),
+        files=size["files"],
+        size_bytes=size["bytes"] or 0,
+    )
 
 
 def replicas_of(deposit: Deposit) -> list[Replica]:
@@ -224,8 +239,13 @@ def store(replica: Replica, source: OpenAt, step: StepContext, *, file: Path | N
 
 def deposit_of(replica: Replica) -> Deposit:
     """Give the deposit that a copy belongs to; one of before deposits had rows gets its row now."""
+    return deposit_at(replica.asset.item.version, replica.mirror)
+
+
+def deposit_at(version: Version, mirror: Mirror) -> Deposit:
+    """Give the row of a version's deposit at a mirror, with all that describing it needs."""
     deposit, _ = Deposit.objects.get_or_create(
-        version=replica.asset.item.version, mirror=replica.mirror, defaults={"created_at": timezone.now()}
+        version=version, mirror=mirror, defaults={"created_at": timezone.now()}
     )
     return find(deposit.pk)
 
@@ -269,6 +289,7 @@ def publish_deposit(step: StepContext, deposit_id: int) -> None:
     described = record(deposit)
     receipt = connect(deposit.mirror).publish(draft_of(deposit), described)
     with step.finish():
+        keep_concept(deposit.version, receipt)
         Deposit.objects.filter(pk=deposit_id).update(
             state=Deposit.State.PUBLIC,
             record_id=receipt.record_id,
@@ -278,3 +299,12 @@ def publish_deposit(step: StepContext, deposit_id: int) -> None:
             described_digest=digest_of(described),
             described_at=timezone.now(),
         )
+        if receipt.landing_url:  # the records elsewhere name this one from now on
+            request_descriptions(deposit.version.dataset_id, cause=f"deposit:{name_of(deposit)}")
+
+
+def keep_concept(version: Version, receipt: Receipt) -> None:
+    """Write the DOI of all versions once, where the mirror that names them has told it."""
+    if receipt.concept_doi and receipt.doi.lower() == (version.doi or ""):
+        unnamed = Dataset.objects.filter(pk=version.dataset_id, doi_provider=Dataset.DoiProvider.ZENODO)
+        unnamed.filter(concept_doi="").update(concept_doi=receipt.concept_doi.lower())

@@ -16,6 +16,7 @@ ZENODO = Traits(
     has_drafts=True,
     is_lasting=True,
     mints_doi=True,
+    resumes=False,
     checksums=("md5",),
 )
 INTERNET_ARCHIVE = Traits(
@@ -24,5 +25,6 @@ INTERNET_ARCHIVE = Traits(
     most_bytes=100 * 10**9,
     is_lasting=True,
     settles_late=True,
+    resumes=False,
     checksums=("md5", "sha1"),
 )

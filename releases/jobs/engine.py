@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from catalog.errors import PersonMustActError, StewardshipError, TryLaterError
+from catalog.errors import NotYetError, PersonMustActError, StewardshipError, TryLaterError
 from releases.jobs import registry
 from releases.jobs.advance import advance, lock_job, note, open_stage
 from releases.jobs.clock import backoff, clock, lease
@@ -135,6 +135,8 @@ def attempt(step: Step, *, has_heartbeat: bool) -> None:
         park(step, waiting.job_id)
     except StepStopped:
         raise
+    except NotYetError as error:
+        put_back(step, clock.now() + pause_after(step, error), said(error))
     except PersonMustActError as error:
         fail(step, said(error))
     except Exception as error:
@@ -143,9 +145,9 @@ def attempt(step: Step, *, has_heartbeat: bool) -> None:
         try_again(step, error)
 
 
-def put_back(step: Step, due_at: datetime) -> None:
+def put_back(step: Step, due_at: datetime, why: str = "") -> None:
     """Give a step back until then: the attempt is not counted, since nothing was wrong with it."""
-    leave(step, Step.State.DUE, due_at=due_at, attempts=F("attempts") - 1)
+    leave(step, Step.State.DUE, due_at=due_at, attempts=F("attempts") - 1, error=why)
 
 
 def park(step: Step, job_id: int) -> None:

@@ -1,0 +1,67 @@
+"""The DOIs that Zenodo gives: reserved in the draft of a deposit, public with it, described by its record."""
+
+from django.db.models import Q
+
+from catalog.models import Dataset, Version
+from mirrors.backends.base import Record
+from mirrors.connect import traits_of
+from mirrors.errors import RegistrarRefusedError, RegistrarUnavailableError
+from mirrors.models import Deposit, Mirror
+from mirrors.replicate import in_order, mirrors_of
+
+
+class ZenodoDois:
+    """Reads our rows alone: the deposit's own job asks Zenodo, which registers what it publishes."""
+
+    def concept_name(self, dataset: Dataset) -> str:
+        return dataset.concept_doi
+
+    def version_name(self, version: Version) -> str:
+        return version.doi or reserved_doi(version)
+
+    def reserve(self, name: str, record: Record) -> None:
+        """Do nothing: the draft was made with its DOI."""
+
+    def register(self, name: str, record: Record) -> None:  # noqa: ARG002  the deposit's own job describes it
+        """Make sure that Zenodo published what it had reserved; registering it may take it some minutes."""
+        deposits = Deposit.objects.filter(state=Deposit.State.PUBLIC)
+        if not (deposits.filter(Q(doi__iexact=name) | Q(concept_doi__iexact=name)).exists()):
+            raise RegistrarUnavailableError(
+                f"{name}: no record of Zenodo is public under it yet. It is looked for again; if the deposit was "
+                "published under another DOI, ask the administrator."
+            )
+
+
+def minting_mirror(version: Version) -> Mirror:
+    """Give the required mirror whose records name the versions; the first where there are several.
+
+    Raises RegistrarRefusedError where there is none.
+    """
+    required = [mirror for mirror, is_required in in_order(mirrors_of(version)) if is_required]
+    for mirror in required:
+        if traits_of(mirror).mints_doi:
+            return mirror
+    raise RegistrarRefusedError(
+        f"{version}: its DOIs come from Zenodo, but no mirror of kind zenodo is required to keep it. Add a policy in "
+        "the admin that requires one, then retry here."
+    )
+
+
+def reserved_doi(version: Version) -> str:
+    """Give the DOI that the deposit at that mirror has reserved for a version.
+
+    Raises RegistrarRefusedError where it has none, or is no new version of the record that those before have.
+    """
+    mirror = minting_mirror(version)
+    deposit = Deposit.objects.filter(version=version, mirror=mirror).exclude(doi="").first()
+    if deposit is None:
+        raise RegistrarRefusedError(
+            f"{version}: {mirror.name} has reserved no DOI for it. Look at its draft there, then retry here."
+        )
+    known, told = version.dataset.concept_doi, deposit.concept_doi
+    if known and told and known.lower() != told.lower():
+        raise RegistrarRefusedError(
+            f"{version}: its draft at {mirror.name} belongs to {told}, the versions before to {known}. Ask the "
+            "administrator to discard that draft, then retry."
+        )
+    return deposit.doi.lower()
