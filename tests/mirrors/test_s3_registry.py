@@ -45,7 +45,12 @@ ENTRY = MirrorEntry(
 
 
 def test_a_bucket_is_registered_with_all_that_was_said_of_it() -> None:
-    more = {"region": "ca-central-1", "addressing": "path", "storage_class": "STANDARD_IA", "part_mib": 128}
+    more: dict[str, Any] = {
+        "region": "ca-central-1",
+        "addressing": "path",
+        "storage_class": "STANDARD_IA",
+        "part_mib": 128,
+    }
     mirror = add_mirror(replace(ENTRY, upload_checksum="md5", **more), now=timezone.now())
     mirror.refresh_from_db()
     assert (mirror.bucket, mirror.prefix, mirror.region, mirror.addressing) == (
