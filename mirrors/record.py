@@ -32,7 +32,7 @@ def record(deposit: Deposit) -> Record:
 
 
 def describe_version(version: Version, *, urn: str, besides: Deposit | None = None) -> Record:
-    """Describe a version; the records of other mirrors than that of `besides` are named as relations."""
+    """Describe a version; what is public at other mirrors than that of `besides` is named as relations."""
     notice_en, notice_fr = notices(version)
     sealed = Asset.objects.filter(item__version=version)
     data = sealed.filter(role=Asset.Role.DATA).order_by("media_type")
@@ -127,7 +127,7 @@ def first_approval(dataset: Dataset) -> date | None:
 
 def relations(version: Version, besides: Deposit | None) -> Iterator[Relation]:
     yield Relation(SAME_BYTES, landing_page(version), "URL")
-    others = Deposit.objects.filter(version=version).exclude(state=Deposit.State.REMOVED)
+    others = Deposit.objects.filter(version=version, state=Deposit.State.PUBLIC, mirror__is_sandbox=False)
     if besides:
         others = others.exclude(pk=besides.pk)
     for other in others.order_by("mirror"):
