@@ -14,7 +14,8 @@ from mirrors.backends.local import LocalMirror
 from mirrors.backends.s3 import S3Mirror
 from mirrors.backends.s3_words import S3Place
 from mirrors.backends.zenodo import ZenodoMirror
-from mirrors.backends.zenodo_client import Account, ZenodoClient
+from mirrors.backends.zenodo_client import Account as ZenodoAccount
+from mirrors.backends.zenodo_client import ZenodoClient
 from mirrors.credentials import credentials_of
 from mirrors.errors import MirrorRefusedError
 from mirrors.knock import address_of
@@ -112,12 +113,13 @@ def open_zenodo(mirror: Mirror) -> MirrorBackend:
     keys = credentials_of(mirror.slug, settings.DFC_MIRROR_SECRETS)
     keys.need("token")
     contact = f"; {settings.DFC_CONTACT_EMAIL}" if settings.DFC_CONTACT_EMAIL else ""
-    account = Account(
+    account = ZenodoAccount(
         api=mirror.endpoint,
         token=keys.token,
         names=f"{keys.names}TOKEN",
         agent=f"Data for Canada (+{settings.DFC_SITE_URL}{contact})",
         allowed=networks(settings.DFC_PRIVATE_NETWORKS),
+        call_s=settings.DFC_SERVICE_CALL_S,
     )
     return ZenodoMirror(
         ZenodoClient(account), mirror.public_url, community=mirror.collection, settle_s=mirror.settle_s

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from django.conf import settings
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
@@ -27,7 +28,7 @@ from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
 
-CALL_S = 120.0
+QUESTIONS = 6  # that a mirror is asked at most to make a place for a version
 
 
 def mirrors_of(version: Version) -> dict[Mirror, bool]:
@@ -179,7 +180,7 @@ def made(step: StepContext, deposit: Deposit) -> Draft:
                 "record",
                 find=search,
                 call=lambda: written(backend.prepare(key, described)),
-                timeout_s=CALL_S + deposit.mirror.settle_s,
+                timeout_s=QUESTIONS * settings.DFC_SERVICE_CALL_S + deposit.mirror.settle_s,
             )
         )
     )
