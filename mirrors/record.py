@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.db.models import Sum
 from catalog.citation import PUBLISHER
 from catalog.models import Asset, Dataset, Provider, Version
 from mirrors.backends.base import Party, Record, Relation
+from mirrors.lineage import previous_record_id
 from mirrors.models import Deposit
 from releases.models import Decision, Release
 
@@ -26,8 +27,8 @@ NOTICES: dict[str, tuple[str, str, str]] = {
 
 def record(deposit: Deposit) -> Record:
     """Describe a deposit as our rows do at this moment; needs version, dataset, licence and package read along."""
-    version = deposit.version
-    return describe_version(version, urn=f"urn:uuid:{deposit.urn}", besides=deposit)
+    described = describe_version(deposit.version, urn=f"urn:uuid:{deposit.urn}", besides=deposit)
+    return replace(described, previous_record_id=previous_record_id(deposit))
 
 
 def describe_version(version: Version, *, urn: str, besides: Deposit | None = None) -> Record:
