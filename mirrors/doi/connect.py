@@ -30,13 +30,16 @@ def open_datacite() -> DoiProvider:
             "DataCite is not set up in this process. Set DFC_DATACITE_REPOSITORY, DFC_DATACITE_PASSWORD and "
             "DFC_DATACITE_PREFIX where the workers start, start them again, then retry."
         )
-    client = DataciteClient(
+    return DataciteDois(datacite_client(), settings.DFC_DATACITE_PREFIX)
+
+
+def datacite_client() -> DataciteClient:
+    return DataciteClient(
         settings.DFC_DATACITE_URL,
         settings.DFC_DATACITE_REPOSITORY,
         settings.DFC_DATACITE_PASSWORD,
         allowed=networks(settings.DFC_PRIVATE_NETWORKS),
     )
-    return DataciteDois(client, settings.DFC_DATACITE_PREFIX)
 
 
 def open_zenodo() -> DoiProvider:
