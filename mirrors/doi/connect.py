@@ -39,6 +39,7 @@ def datacite_client() -> DataciteClient:
         settings.DFC_DATACITE_REPOSITORY,
         settings.DFC_DATACITE_PASSWORD,
         allowed=networks(settings.DFC_PRIVATE_NETWORKS),
+        timeout_s=settings.DFC_SERVICE_CALL_S,
     )
 
 

@@ -171,6 +171,10 @@ def test_a_version_gets_its_doi_of_datacite_through_faults_and_a_withdrawal_is_s
 
 
 def withdraw(version: Version) -> None:
-    words: Any = {"reason_en": "The licence was wrong.", "reason_fr": "La licence était fausse.", "now": timezone.now()}
+    words: Any = {
+        "reason_en": "The licence was wrong.",
+        "reason_fr": "La licence était fausse.",
+        "now": timezone.now(),
+    }
     decision = propose_withdrawal(version, by=demo.person("author"), channel="command", **words)
     second_decision(decision, by=demo.person("reviewer"), channel="command", now=timezone.now())
