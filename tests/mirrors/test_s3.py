@@ -489,6 +489,15 @@ def test_only_our_old_uploads_that_nobody_goes_on_with_are_dropped(s3: S3Server,
     assert whole(mirror, put(mirror, upload(ROADS), checkpoint)) == ROADS
 
 
+def test_each_try_that_got_on_counts_as_headway_and_no_other(mirror: S3Mirror) -> None:
+    checkpoint = Kept()
+    for parts, headways in ((2, 0), (2, 1), (2, 1), (4, 1), (5, 2)):
+        with pytest.raises(MirrorUnavailableError):
+            put(mirror, upload(Source(ROADS, ends_at=parts * PART_BYTES)), checkpoint)
+        assert checkpoint.headways == headways
+    assert whole(mirror, put(mirror, upload(ROADS), checkpoint)) == ROADS
+
+
 def test_a_checkpoint_holds_no_key(mirror: S3Mirror) -> None:
     checkpoint = Kept()
     with pytest.raises(MirrorUnavailableError):
