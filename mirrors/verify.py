@@ -133,8 +133,12 @@ def proves(replica: Replica, check: Check) -> bool:
 
 def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progress, how: How | None = None) -> Finding:
     stat = backend.stat(replica.locator)
-    found = look_into(replica, stat, level, progress, how or by_backend(replica, backend))
-    if stat is not None and stat.is_settling and found.result != Check.Result.PASSED:
+    return settled(replica, stat, look_into(replica, stat, level, progress, how or by_backend(replica, backend)))
+
+
+def settled(replica: Replica, stat: RemoteStat | None, found: Finding) -> Finding:
+    """Give a finding back; raises MirrorSettlingError for a bad one that may be what was before."""
+    if found.result != Check.Result.PASSED and stat is not None and stat.is_settling:
         raise not_seen_yet(replica)
     return found
 

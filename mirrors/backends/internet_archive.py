@@ -27,6 +27,8 @@ from mirrors.backends.internet_archive_metadata import (
 )
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError
 
+__all__ = ["Account", "InternetArchiveMirror"]
+
 OWN_FILES = ("_meta.xml", "_files.xml", "_meta.sqlite", "_reviews.xml", "_archive.torrent")
 HISTORY = "history/"
 GB = 10**9

@@ -96,7 +96,13 @@ class Session(ArchiveSession):
 
     def get_redirect_target(self, resp: Response) -> str | None:
         target = super().get_redirect_target(resp)
-        return None if target is None else within_the_archive(urljoin(resp.url, target))
+        if target is None:
+            return None
+        try:
+            return within_the_archive(urljoin(resp.url, target))
+        except MirrorUnavailableError:
+            resp.close()
+            raise
 
 
 def within_the_archive(url: str) -> str:

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 
 import jsonpatch
 
-from tests.fakes.faults import Answer, FakeServer, Request, json_answer, ranged
+from tests.fakes.faults import Answer, FakeServer, Faults, Request, json_answer, ranged
 
 S3_HOST, SITE_HOST, NODE_HOST = "s3.us.archive.org", "archive.org", "ia800001.us.archive.org"
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{2,99}")
@@ -92,6 +92,8 @@ class InternetArchive(FakeServer):
     slow_down: str  # GLOBAL, RATION or nothing
     is_spam: bool  # once it is, it stays so until a person mends it here
     spam_after_items: int | None
+    has_ranges: bool
+    node: str  # where downloads are sent
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
@@ -104,8 +106,9 @@ class InternetArchive(FakeServer):
             self.items, self.made, self.tasks = {}, {}, []
             self.queue_s, self.is_held, self.slow_down = 0.0, False, ""
             self.is_spam, self.spam_after_items = False, None
+            self.has_ranges, self.node = True, f"https://{NODE_HOST}"
             self.asked.clear()
-            self.faults.clear()
+            self.faults = Faults()
 
     def answer(self, request: Request) -> Answer:
         self.work()
@@ -221,7 +224,9 @@ class InternetArchive(FakeServer):
         told = said_in(request.headers)[0].get("collection", [])
         wanted = {told} if isinstance(told, str) else set(told)
         if is_new and not wanted <= self.collections:
-            return xml(403, "AccessDenied", "Access Denied", f"{identifier}: you may not write to {wanted}")
+            return xml(
+                403, "AccessDenied", "Access Denied", f"{identifier}: you may not write to {', '.join(wanted)}"
+            )
         return None
 
     def make(self, identifier: str, metadata: Mapping[str, Values]) -> None:
@@ -296,13 +301,15 @@ class InternetArchive(FakeServer):
         """Send the asker to the host that keeps the file."""
         if self.file(identifier, path) is None:
             return Answer(404, b"<html>Item not available</html>", {"Content-Type": "text/html"})
-        base = f"https://{NODE_HOST}" if request.headers.get("host") == SITE_HOST else self.url
+        base = self.node if request.headers.get("host") == SITE_HOST else self.url
         return Answer(302, b"", {"Location": f"{base}/1/items/{identifier}/{quote(path)}"})
 
     def serve(self, request: Request, identifier: str, path: str) -> Answer:
         file = self.file(identifier, path)
         if file is None:
             return Answer(404)
+        if not self.has_ranges:
+            return Answer(200, file.content)
         return ranged(request, file.content, {"Access-Control-Allow-Origin": "*"})
 
     def page(self, _request: Request, identifier: str) -> Answer:
