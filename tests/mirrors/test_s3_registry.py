@@ -286,10 +286,10 @@ def test_a_flipped_byte_is_seen_by_the_checksum_of_the_service_and_put_right(far
         copy = factories.replica(asset, mirror, Replica.State.PENDING, locator="")
         put_replica(factories.step("mirrors.replicate.put_replica", copy.pk), copy.pk)
     copy.refresh_from_db()
-    backend, now = connect(far), timezone.now()
-    assert check_replica(copy, backend=backend, level=Check.Level.CHECKSUM, now=now).result == Check.Result.PASSED
+    backend, before = connect(far), timezone.now() - timedelta(seconds=2)
+    assert check_replica(copy, backend=backend, level=Check.Level.CHECKSUM, now=before).result == Check.Result.PASSED
     flip(far, copy)
-    check = check_replica(copy, backend=backend, level=Check.Level.CHECKSUM, now=now + timedelta(seconds=1))
+    check = check_replica(copy, backend=backend, level=Check.Level.CHECKSUM, now=before + timedelta(seconds=1))
     assert (check.result, check.method) == (Check.Result.DAMAGED, "md5 of the mirror")
     repair_copy(factories.step("mirrors.repair.repair_copy"), Incident.objects.get().pk)
     copy.refresh_from_db()
