@@ -1,7 +1,7 @@
 """What an S3-compatible service means when it refuses: each of its failures as one of ours.
 
 The sentences speak of our own storage. Who keeps a mirror at such a service makes sentences of its own from the facts
-of an error: its `finding` and, where the service gave one, its `code`.
+of an error: its `finding` and, where the service gave them, its `code` and the pause it asks for, `after_s`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -104,11 +104,18 @@ def meaning(name: str, error: ClientError) -> Exception:
     code, text = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     usual = StorageUnavailableError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else StorageRefusedError
-    return made(BY_CODE.get(code) or BY_STATUS.get(status) or usual, name, f"{status} {code}: {text}", code)
+    kind = BY_CODE.get(code) or BY_STATUS.get(status) or usual
+    return made(kind, name, f"{status} {code}: {text}", code, **pause_of(error))
 
 
-def made(kind: Kind, name: str, finding: str, code: str = "") -> Exception:
+def pause_of(error: ClientError) -> dict[str, float]:
+    """Give how many seconds the service asks us to wait, if it says so in seconds."""
+    said = str(error.response["ResponseMetadata"].get("HTTPHeaders", {}).get("retry-after", ""))
+    return {"after_s": float(said)} if said.isascii() and said.isdigit() else {}
+
+
+def made(kind: Kind, name: str, finding: str, code: str = "", **facts: object) -> Exception:
     """Build an error whose message speaks the language of the moment."""
     if issubclass(kind, FileNotFoundError):
         return kind(name)
-    return kind(str(SENTENCES[kind]) % {"name": name, "finding": finding}, finding=finding, code=code)
+    return kind(str(SENTENCES[kind]) % {"name": name, "finding": finding}, finding=finding, code=code, **facts)

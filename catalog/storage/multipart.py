@@ -101,8 +101,8 @@ class Multipart:
 
     def put(self, number: int, body: Sendable) -> Part:
         """Send one part; the service compares its checksum. It may be sent again. Closes `body`."""
-        checked = body.checked(self.checksum)
         with body, self.known():
+            checked = body.checked(self.checksum)
             answer = self.client.upload_part(
                 **self.words, **checked, PartNumber=number, Body=body.rewound(), ContentLength=body.size_bytes
             )

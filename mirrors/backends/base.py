@@ -173,10 +173,14 @@ class RemoteStat:
 
 
 class Checkpoint(Protocol):
-    """Where a put keeps what it needs to go on after a kill. A Step of the engine is one."""
+    """Where a put keeps what it needs to go on after a kill. A Step of the engine is one.
+
+    `is_headway` says that more is done than the try before had noted, so that long work is never given up for having
+    been killed often.
+    """
 
     def load(self) -> dict[str, Any]: ...
-    def save(self, checkpoint: dict[str, Any]) -> None: ...
+    def save(self, checkpoint: dict[str, Any], *, is_headway: bool = False) -> None: ...
 
 
 class MirrorBackend(Protocol):

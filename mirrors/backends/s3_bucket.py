@@ -27,7 +27,7 @@ from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 MD5 = re.compile(r"[0-9a-f]{32}")
 LISTING = {"Name", "MaxKeys", "KeyCount", "IsTruncated"}  # of which each service gives some
 WHOLE = "FULL_OBJECT"
-UNSAID = {"400", "403", "404"}  # a HEAD has no words; a listing says why
+UNSAID = {"400", "403"}  # a HEAD has no words; a listing says why
 FAILURES = (
     *(StorageUnavailableError, StorageRefusedError, StorageKeyError, SourceLengthError, FileBusyError),
     *(AlreadyThereError, BehindTheEndError, UploadGoneError),
@@ -94,7 +94,8 @@ class S3Bucket:
         if isinstance(error, StorageRefusedError) or is_full(code):
             return MirrorRefusedError(sentence(self.place, code, finding, usual=OTHER))
         if isinstance(error, StorageUnavailableError):
-            return MirrorUnavailableError(sentence(self.place, code, finding, usual=UNAVAILABLE))
+            pause = {name: fact for name, fact in error.facts.items() if name == "after_s"}
+            return MirrorUnavailableError(sentence(self.place, code, finding, usual=UNAVAILABLE), **pause)
         if isinstance(error, UploadGoneError):
             return MirrorUnavailableError(f"{self.place.slug}: the upload of {name} is gone there. It begins again.")
         kind = MirrorRefusedError if isinstance(error, StorageKeyError) else MirrorUnavailableError

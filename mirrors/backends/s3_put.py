@@ -165,11 +165,13 @@ class Putting:
         """Give the upload that was begun for these bytes, the length of its parts and those there, or a new one."""
         saved, meant = self.checkpoint.load(), self.into.words(self.locator) | {"sha256": self.upload.sha256}
         if saved.get("meant") == meant:
-            begun = Multipart(
-                self.into.client, *self.place_of_upload(), saved["upload_id"], checksum=saved["checksum"]
-            )
+            known, checksum = saved["upload_id"], saved["checksum"]
+            begun = Multipart(self.into.client, *self.place_of_upload(), known, checksum=checksum)
             with suppress(UploadGoneError):
-                return begun, saved["part_bytes"], begun.parts()
+                present = begun.parts()
+                if len(present) > saved["present"]:
+                    self.checkpoint.save(saved | {"present": len(present)}, is_headway=True)
+                return begun, saved["part_bytes"], present
         begun, part_bytes = self.begin(), part_of(self.upload.size_bytes, self.place.part_bytes)
         self.checkpoint.save(
             {
@@ -177,6 +179,7 @@ class Putting:
                 "upload_id": begun.upload_id,
                 "checksum": self.place.checksum,
                 "part_bytes": part_bytes,
+                "present": 0,
             }
         )
         return begun, part_bytes, {}

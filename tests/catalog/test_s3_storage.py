@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from catalog.storage.address import S3Address
 from catalog.storage.answers import AlreadyThereError
 from catalog.storage.base import StorageRefusedError, StorageUnavailableError
-from catalog.storage.bodies import Body
+from catalog.storage.bodies import Body, FileBody
 from catalog.storage.files import FileBusyError, SourceLengthError
 from catalog.storage.multipart import (
     LARGEST_PART,
@@ -29,6 +29,7 @@ from catalog.storage.multipart import (
     planned_part,
     uploads,
 )
+from catalog.storage.parts import send_file
 from catalog.storage.s3 import S3Storage
 from catalog.storage.s3_receive import size_of_part
 from tests.buckets import PART_BYTES, new_storage, opened
@@ -191,6 +192,38 @@ def test_a_lost_answer_to_the_last_call_does_not_matter(storage: S3Storage, way:
     assert storage.below("") == ["own/file.bin"]
 
 
+class Counted(FileBody):
+    """Counts how often it begins at its first byte."""
+
+    starts = 0
+
+    def read(self, size: int = -1) -> memoryview:
+        self.starts += self.position == 0
+        return super().read(size)
+
+
+@pytest.mark.parametrize("checksum", ["sha256", "md5"])
+def test_a_part_of_a_file_is_read_once_to_be_hashed_and_once_to_be_sent(
+    storage: S3Storage, tmp_path: Path, checksum: str
+) -> None:
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"before" + CONTENT + b"behind")
+    upload = Multipart.begin(storage.client, storage.bucket, "own/file.bin", checksum=checksum, metadata={})
+    body = Counted(path, len(b"before"), len(CONTENT))
+    upload.complete([upload.put(1, body)])
+    assert body.starts == {"sha256": 2, "md5": 3}[checksum], "a signature needs sha256"
+    assert b"".join(storage.read("file.bin")) == CONTENT
+
+
+def test_a_file_that_became_shorter_is_not_sent(storage: S3Storage, tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    path.write_bytes(CONTENT[:-1])
+    upload = Multipart.begin(storage.client, storage.bucket, "own/file.bin", metadata={})
+    with pytest.raises(SourceLengthError, match="ended after"):
+        send_file(upload, path, len(CONTENT), PART_BYTES, present={})
+    assert len(upload.parts()) < len(CONTENT) / PART_BYTES
+
+
 def test_what_must_stay_is_not_replaced(storage: S3Storage) -> None:
     storage.write_bytes("file.bin", b"first")
     upload = Multipart.begin(storage.client, storage.bucket, storage.name("file.bin"), metadata={})
@@ -312,6 +345,7 @@ MEMORY = """
 from contextlib import ExitStack
 from pathlib import Path
 from catalog.storage.address import S3Address
+from catalog.storage.parts import send_file
 from catalog.storage.s3 import S3Storage
 
 def source(start):

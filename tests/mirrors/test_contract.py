@@ -54,12 +54,14 @@ class Kept:
     """A checkpoint that outlives a put."""
 
     saved: dict[str, Any] = field(default_factory=dict)
+    headways: int = 0
 
     def load(self) -> dict[str, Any]:
         return dict(self.saved)
 
-    def save(self, checkpoint: dict[str, Any]) -> None:
+    def save(self, checkpoint: dict[str, Any], *, is_headway: bool = False) -> None:
         self.saved = checkpoint
+        self.headways += is_headway
 
 
 @dataclass

@@ -16,6 +16,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from catalog.errors import StewardshipError
 from catalog.storage.multipart import MIB, MOST_PARTS, uploads
 from mirrors.backends.base import Draft, Upload
 from mirrors.backends.s3 import S3Mirror
@@ -28,6 +29,7 @@ from tests.mirrors.test_contract import KEY, RAIL, RECORD, ROADS, Kept, Source, 
 from tests.servers.s3 import S3Server
 
 pytestmark = pytest.mark.s3
+BUSY = 429
 SMALL = b"of one part"
 DRAFT = Draft(KEY, KEY)
 
@@ -78,7 +80,7 @@ class Answered:
         if said is None:
             return None
         body = f"<Error><Code>{said[1]}</Code><Message>as told</Message></Error>".encode() if said[1] else b""
-        answer = AWSResponse(request.url, said[0], {}, None)
+        answer = AWSResponse(request.url, said[0], {"Retry-After": "7"} if said[0] == BUSY else {}, None)
         answer._content = body
         return answer
 
@@ -439,12 +441,13 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("status", "code", "kind", "words"), ANSWERS)
 def test_each_refusal_is_a_sentence_with_what_to_look_at(
-    mirror: S3Mirror, monkeypatch: Any, *, status: int, code: str, kind: type[Exception], words: str
+    mirror: S3Mirror, monkeypatch: Any, *, status: int, code: str, kind: type[StewardshipError], words: str
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     with Answered(mirror, "PutObject", lambda _request: (status, code)), pytest.raises(kind, match=words) as caught:
         put(mirror, upload(SMALL))
     assert "our storage" not in str(caught.value)
+    assert caught.value.facts.get("after_s") == (7 if status == BUSY else None)
     assert whole(mirror, put(mirror, upload(SMALL))) == SMALL
 
 
@@ -486,6 +489,15 @@ def test_only_our_old_uploads_that_nobody_goes_on_with_are_dropped(s3: S3Server,
     assert drop(before=datetime.now(UTC) + timedelta(days=1)) == 0
     assert under_way(mirror) == [checkpoint.saved["upload_id"]]
     assert len(under_way(other)) == 1
+    assert whole(mirror, put(mirror, upload(ROADS), checkpoint)) == ROADS
+
+
+def test_each_try_that_got_on_counts_as_headway_and_no_other(mirror: S3Mirror) -> None:
+    checkpoint = Kept()
+    for parts, headways in ((2, 0), (2, 1), (2, 1), (4, 1), (5, 2)):
+        with pytest.raises(MirrorUnavailableError):
+            put(mirror, upload(Source(ROADS, ends_at=parts * PART_BYTES)), checkpoint)
+        assert checkpoint.headways == headways
     assert whole(mirror, put(mirror, upload(ROADS), checkpoint)) == ROADS
 
 

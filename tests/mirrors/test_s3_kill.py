@@ -43,7 +43,7 @@ note, path = Path(said["note"]), Path(said["path"])
 class Kept:
     def load(self):
         return json.loads(note.read_text()) if note.exists() else {}
-    def save(self, checkpoint):
+    def save(self, checkpoint, *, is_headway=False):
         note.with_suffix(".new").write_text(json.dumps(checkpoint))
         note.with_suffix(".new").rename(note)
 

@@ -5,29 +5,36 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from catalog.storage.connect import own_storage
 from catalog.storage.multipart import Multipart, uploads
 from mirrors.add_mirror import add_mirror
+from mirrors.backends.base import Draft
+from mirrors.backends.s3 import S3Mirror
 from mirrors.backends.s3_doctor import Symptom
 from mirrors.connect import connect, open_s3
 from mirrors.doctor import examine
 from mirrors.errors import MirrorRefusedError
 from mirrors.mirror_entry import MirrorEntry
-from mirrors.models import Check, Mirror, Replica
-from mirrors.replicate import put_replica
+from mirrors.models import Check, Incident, Mirror, Replica
+from mirrors.repair import repair_copy
+from mirrors.replicate import put_replica, upload
 from mirrors.tidy_uploads import expand_tidy, tidy_mirror
-from mirrors.verify import verify_deposit_replica
+from mirrors.verify import check_replica, look, verify_deposit_replica
 from releases.models import Step
 from tests import factories
 from tests.mirrors.s3_mirrors import new_mirror
+from tests.mirrors.test_contract import Kept, quiet
 from tests.mirrors.test_s3 import Answered, Told
 from tests.servers.s3 import ACCESS_KEY, SECRET_KEY, S3Server
 
@@ -260,3 +267,51 @@ def test_only_buckets_in_service_are_tidied() -> None:
     far = factories.mirror("far", kind="s3")
     factories.mirror("off", kind="s3", is_enabled=False)
     assert [one.subject for one in expand_tidy(1)] == [far.pk]
+
+
+def flip(mirror: Mirror, copy: Replica) -> None:
+    """Change one byte of a copy behind our back; our claim about it stays as it was."""
+    objects = open_s3(mirror).objects
+    content = bytearray(b"".join(connect(mirror).read(copy.locator)))
+    content[len(content) // 2] ^= 1
+    metadata = {"dfc-sha256": copy.asset.sha256}
+    objects.client.put_object(**objects.words(copy.locator), Body=bytes(content), Metadata=metadata)
+
+
+@pytest.mark.s3
+def test_a_flipped_byte_is_seen_by_the_checksum_of_the_service_and_put_right(far: Mirror, tmp_path: Path) -> None:
+    (tmp_path / "north").mkdir()
+    asset = factories.asset(is_stored=True)
+    for mirror in (factories.mirror("north", endpoint=str(tmp_path / "north")), far):
+        copy = factories.replica(asset, mirror, Replica.State.PENDING, locator="")
+        put_replica(factories.step("mirrors.replicate.put_replica", copy.pk), copy.pk)
+    copy.refresh_from_db()
+    backend, before = connect(far), timezone.now() - timedelta(seconds=2)
+    assert check_replica(copy, backend=backend, level=Check.Level.CHECKSUM, now=before).result == Check.Result.PASSED
+    flip(far, copy)
+    check = check_replica(copy, backend=backend, level=Check.Level.CHECKSUM, now=before + timedelta(seconds=1))
+    assert (check.result, check.method) == (Check.Result.DAMAGED, "md5 of the mirror")
+    repair_copy(factories.step("mirrors.repair.repair_copy"), Incident.objects.get().pk)
+    copy.refresh_from_db()
+    assert copy.state == Replica.State.VERIFIED
+    assert b"".join(backend.read(copy.locator)) == factories.CONTENT
+
+
+@pytest.mark.s3
+def test_of_what_came_in_parts_level_two_is_refused_and_level_four_finds_the_flipped_byte(far: Mirror) -> None:
+    content = bytes(range(256)) * 1000
+    copy = factories.replica(factories.asset(content=content, is_stored=True), far)
+    asset, backend = copy.asset, S3Mirror(*parts_of(open_s3(far)), scratch=settings.DFC_DATA_DIR)
+    draft = Draft(asset.storage_key.removesuffix(f"/{asset.path}"), "")
+    backend.put(
+        draft, upload(asset, partial(own_storage().read, asset.storage_key)), checkpoint=Kept(), progress=quiet
+    )
+    with pytest.raises(MirrorRefusedError, match="far: it reports no checksum, so L2 cannot be done"):
+        check_replica(copy, backend=backend, level=Check.Level.CHECKSUM, now=timezone.now())
+    assert look(copy, backend, Check.Level.FULL, quiet).result == Check.Result.PASSED
+    flip(far, copy)
+    assert look(copy, backend, Check.Level.FULL, quiet).result == Check.Result.DAMAGED
+
+
+def parts_of(mirror: S3Mirror) -> tuple[Any, Any]:
+    return mirror.objects.service, replace(mirror.place, part_bytes=100_000)
