@@ -52,6 +52,7 @@ def open_zenodo(mirror: Mirror) -> MirrorBackend:
         names=f"{keys.names}TOKEN",
         agent=f"Data for Canada (+{settings.DFC_SITE_URL}{contact})",
         allowed=networks(settings.DFC_PRIVATE_NETWORKS),
+        pause_s=min(1.0, settings.DFC_BACKOFF_S),
     )
     return ZenodoMirror(
         ZenodoClient(account), mirror.public_url, community=mirror.collection, settle_s=mirror.settle_s
