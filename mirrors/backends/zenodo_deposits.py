@@ -17,6 +17,7 @@ PAGE, MOST_PAGES = 100, 20
 CREATE_S, BEFORE_CREATE_S = 45.0, 60.0
 DONE, CREATED, ACCEPTED, NO_CONTENT, ABSENT = 200, 201, 202, 204, {404, 410}
 UNSUBMITTED, PUBLIC = "unsubmitted", "done"
+STATES = {UNSUBMITTED, "inprogress", PUBLIC}
 REFUSALS = 400
 Deposit = Mapping[str, Any]
 
@@ -144,10 +145,33 @@ class Deposits:
     def read_deposit(self, reply: Reply, thing: str, *fine: int) -> Deposit:
         """Give a deposit that was answered; raises MirrorUnavailableError for what has not its form."""
         told = self.expect(reply, thing, *fine)
-        has = (
-            isinstance(told, dict) and isinstance(told.get("metadata"), dict) and isinstance(told.get("links"), dict)
-        )
-        if not has or not str(told.get("id", "")).isdecimal() or "state" not in told:
+        if not has_form(told):
             raise MirrorUnavailableError(f"{self.client.api}: it answers something else than a deposit. Try again.")
         deposit: Deposit = told
         return deposit
+
+
+def has_form(told: Any) -> bool:
+    """Tell whether an answer has the parts of a deposit that we read."""
+    if not isinstance(told, dict) or told.get("state") not in STATES or not str(told.get("id", "")).isdecimal():
+        return False
+    metadata, links = told.get("metadata"), told.get("links")
+    if not isinstance(metadata, dict) or not isinstance(links, dict) or "conceptrecid" not in told:
+        return False
+    return (
+        are_rows(told.get("files"), filename=str, filesize=int | float)
+        and all(are_rows(metadata.get(name)) for name in ("related_identifiers", "communities", "creators"))
+        and isinstance(metadata.get("keywords", []), list)
+        and isinstance(metadata.get("prereserve_doi", {}), dict)
+    )
+
+
+def are_rows(told: Any, **forms: Any) -> bool:
+    """Tell whether it is a list of objects with fields of these forms, or nothing."""
+    return told is None or (
+        isinstance(told, list)
+        and all(
+            isinstance(row, dict) and all(isinstance(row.get(name), form) for name, form in forms.items())
+            for row in told
+        )
+    )
