@@ -15,7 +15,8 @@ SPECIAL = re.compile(r"([&%$#_{}])")
 class Citation:
     """What a citation names; the creator is who made the version, which are we.
 
-    A dataset as a whole has no `version` and no `doi` of its own: the `address` of its page stands for them.
+    A dataset as a whole has no `version`; where no DOI of all its versions leads anywhere, the `address` of its page
+    stands for it.
     """
 
     title: str

@@ -6,7 +6,22 @@ A stage's `expand` says which steps it has when it opens; only the functions nam
 from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
-from mirrors import bundle, end_service, old_checks, policies, probe, recheck, remove, repair, replicate, survey, tell
+from mirrors import (
+    bundle,
+    end_service,
+    old_checks,
+    policies,
+    probe,
+    recheck,
+    redescribe,
+    remove,
+    repair,
+    replicate,
+    reserve,
+    survey,
+    tell,
+    tidy_uploads,
+)
 from releases import (
     catalogue,
     commit,
@@ -16,7 +31,6 @@ from releases import (
     explain,
     inspect,
     lock,
-    reserve,
     review_diff,
     seal,
     sign,
@@ -51,7 +65,7 @@ PUBLISH = Pipeline(
     stages=(
         Stage("seal", _("Seal"), seal.expand_seal, SEALING),
         Stage("places", _("Places"), replicate.expand_places, ("mirrors.replicate.prepare_deposit",)),
-        Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("releases.reserve.reserve_doi",)),
+        Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("mirrors.reserve.reserve_doi",)),
         Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("mirrors.bundle.make_bundle",)),
         Stage("confirm", _("Confirm"), confirm.expand_confirm, ("releases.confirm.confirm_build",)),
         Stage("attest", _("Attest"), sign.expand_attest, ("releases.sign.attest_release",)),
@@ -65,6 +79,8 @@ PUBLISH = Pipeline(
         ),
         Stage("lasting", _("Deposit for ever"), replicate.expand_lasting, ("mirrors.replicate.await_lasting",)),
         Stage("commit", _("Make public"), commit.expand_commit, ("releases.commit.make_public",)),
+        Stage("doi", _("Register DOI"), redescribe.expand_dois, ("mirrors.redescribe.bring_doi",)),
+        Stage("records", _("Other records"), redescribe.expand_others, ("mirrors.redescribe.describe_others",)),
         Stage("catalogue", _("Catalogue"), catalogue.expand_await, ("releases.catalogue.await_edition",)),
     ),
 )
@@ -90,6 +106,23 @@ CATALOGUE = Pipeline(
         Stage("write", _("Write"), export.expand_write, ("dfc_site.export.write_edition",)),
         Stage("point", _("Make current"), export.expand_point, ("dfc_site.export.move_pointer",)),
     ),
+)
+DESCRIBE = Pipeline(
+    name="describe",
+    stages=(
+        Stage("look", _("Look"), redescribe.expand_look, ("mirrors.redescribe.look_at",)),
+        Stage(
+            "describe",
+            _("Describe"),
+            redescribe.expand_stale,
+            ("mirrors.redescribe.describe_deposit", "mirrors.redescribe.bring_doi"),
+        ),
+        Stage("ask", _("Ask the staff"), redescribe.expand_ask, ("mirrors.redescribe.ask_staff",)),
+    ),
+)
+DESCRIBE_STALE = Pipeline(
+    name="describe-stale",
+    stages=(Stage("look", _("Look"), redescribe.expand_sweep, ("mirrors.redescribe.sweep_stale",)),),
 )
 REPAIR = Pipeline(
     name="repair", stages=(Stage("repair", _("Put again"), repair.expand_repair, ("mirrors.repair.repair_copy",)),)
@@ -177,8 +210,14 @@ WATCH = Pipeline(name="watch", stages=(Stage("look", _("Look"), watch.expand_wat
 TIDY_STORAGE = Pipeline(
     name="tidy-storage", stages=(Stage("tidy", _("Tidy"), tidy.expand_tidy, ("releases.tidy.tidy_storage",)),)
 )
+TIDY_MIRRORS = Pipeline(
+    name="tidy-mirrors",
+    stages=(Stage("tidy", _("Tidy"), tidy_uploads.expand_tidy, ("mirrors.tidy_uploads.tidy_mirror",)),),
+)
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 MIRRORS = (
+    DESCRIBE,
+    DESCRIBE_STALE,
     REPAIR,
     TELL,
     PROBE,
@@ -190,6 +229,7 @@ MIRRORS = (
     OLD_CHECKS,
     FOLLOW_POLICY,
     REMOVE_DEPOSIT,
+    TIDY_MIRRORS,
 )
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, OPEN_DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

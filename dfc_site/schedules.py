@@ -10,8 +10,10 @@ RECURRING = (
     Recurring("recheck", settings.DFC_RECHECK_EVERY_S),
     Recurring("survey", settings.DFC_SURVEY_EVERY_S),
     Recurring("old-checks", DAY_S),
+    Recurring("describe-stale", DAY_S),
     Recurring("forget-nodes", HOUR_S),
     Recurring("tidy-storage", DAY_S),
+    Recurring("tidy-mirrors", DAY_S),
     Recurring("watch", settings.DFC_WATCH_EVERY_S),
 )
 # Probes, checks, incidents and notices are the history of these; jobs behind them that ended well are forgotten.
@@ -22,7 +24,9 @@ FORGOTTEN = (
     "sweep",
     "survey",
     "old-checks",
+    "describe-stale",
     "forget-nodes",
     "tidy-storage",
+    "tidy-mirrors",
     "watch",
 )

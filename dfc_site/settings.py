@@ -145,6 +145,36 @@ def read_url(name: str, default: str) -> str:
     return url
 
 
+def read_datacite() -> tuple[str, str, str, str]:
+    """Read how DataCite is asked: address, repository, password and prefix; all empty where it is not.
+
+    One of them alone is refused, and so is plain http beyond DFC_PRIVATE_NETWORKS; the password is never repeated.
+    """
+    names = ("DFC_DATACITE_REPOSITORY", "DFC_DATACITE_PASSWORD", "DFC_DATACITE_PREFIX")
+    repository, password, prefix = (env.str(name, "") for name in names)
+    url = read_url("DFC_DATACITE_URL", "https://api.datacite.org")
+    if not (repository or password or prefix or env.str("DFC_DATACITE_URL", "")):
+        return "", "", "", ""
+    for name, value in zip(names, (repository, password, prefix), strict=True):
+        if not value:
+            raise refuse(name, "missing, though others of DFC_DATACITE_… are set", "Set all of them, or none.")
+    if not re.fullmatch(r"[A-Z0-9]+\.[A-Z0-9-]+", repository):
+        example = "Write it like ABCD.EFGH, as DataCite does."
+        raise refuse(names[0], f"{repository!r} is no name of a repository", example)
+    if not re.fullmatch(r"10\.[0-9]{4,5}", prefix):
+        raise refuse(names[2], f"{prefix!r} is no prefix of DOIs", "Write it like 10.12345.")
+    if url.startswith("http://") and not is_private(urlsplit(url).hostname or ""):
+        raise refuse("DFC_DATACITE_URL", f"{url!r} would send the password in the clear", "Use https://.")
+    return url, repository, password, prefix
+
+
+def is_private(host: str) -> bool:
+    """Tell whether a host is an address in a network that DFC_PRIVATE_NETWORKS allows."""
+    return is_ip_address(host) and any(
+        ipaddress.ip_address(host) in ipaddress.ip_network(one) for one in DFC_PRIVATE_NETWORKS
+    )
+
+
 def read_listen(name: str, default: str) -> str:
     """Read where a program listens, `address:port[,address:port]`; an IPv6 address stands in brackets."""
     text: str = env.str(name, default)
@@ -270,12 +300,14 @@ DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
 DFC_SIGNING_KEY = read_signing_key()  # signs our provenance; private, so in no row and no log
 DFC_EXAMPLES_DIR = ROOT / "examples"
 DFC_TEST_DOI_PREFIX = "10.5072"
+DFC_DATACITE_URL, DFC_DATACITE_REPOSITORY, DFC_DATACITE_PASSWORD, DFC_DATACITE_PREFIX = read_datacite()
 DFC_SEED_LISTEN = read_listen("DFC_SEED_LISTEN", "127.0.0.1:6881")
 
 # The durable engine (seconds). Tests set them far lower.
 DFC_LEASE_S = read_seconds("DFC_LEASE_S", 30)
 DFC_BACKOFF_S = read_seconds("DFC_BACKOFF_S", 5)
 DFC_PATIENCE_S = read_seconds("DFC_PATIENCE_S", 3600)  # the longest pause that a service may ask for
+DFC_SERVICE_CALL_S = read_seconds("DFC_SERVICE_CALL_S", 110)  # the longest that one question to a service may take
 DFC_REWAKE_S = read_seconds("DFC_REWAKE_S", 10)
 DFC_STALL_S = read_seconds("DFC_STALL_S", 60)
 DFC_ATTEMPTS = read_int("DFC_ATTEMPTS", 5, at_least=1)

@@ -24,6 +24,7 @@ from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import (
     Check,
     Deposit,
+    Doi,
     Incident,
     Mirror,
     MirrorProbe,
@@ -177,6 +178,15 @@ class DepositAdmin(ReadOnlyAdmin):
     list_filter = ["state", "mirror"]
     list_select_related = ["version__dataset", "mirror"]
     search_fields = ["version__dataset__identifier"]
+
+
+@admin.register(Doi)
+class DoiAdmin(ReadOnlyAdmin):
+    list_display = ["name", "dataset", "version", "provider", "state", "registered_at", "described_at"]
+    list_filter = ["state", "provider"]
+    list_select_related = ["dataset", "version__dataset"]
+    search_fields = ["name", "dataset__identifier"]
+    date_hierarchy = "registered_at"
 
 
 @admin.register(Replica)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.admin import FieldHistoryAdmin
 from mirrors.models import Mirror, Policy
-from mirrors.policies import Outcome, Scope, outcome_of, start_following
+from mirrors.policies import Outcome, Scope, outcome_if, start_following
 
 
 @admin.register(Policy)
@@ -63,11 +63,7 @@ class PolicyAdmin(FieldHistoryAdmin):
 
     def outcome(self, changed: Policy, scopes: Sequence[Scope]) -> Outcome:
         """Compute what would follow if the scopes stood in the place of one policy."""
-        others = changed.mirror.policies.exclude(pk=changed.pk) if changed.pk else changed.mirror.policies.all()
-        rest = [Scope.of(one) for one in others.select_related("package", "dataset")]
-        stood = Policy.objects.filter(pk=changed.pk).select_related("package", "dataset")
-        before = [*rest, *(Scope.of(one) for one in stood)]
-        return outcome_of(changed.mirror, before, [*rest, *scopes], now=timezone.now())
+        return outcome_if(changed.mirror, Policy.objects.filter(pk=changed.pk), scopes, now=timezone.now())
 
     def show(self, request: HttpRequest, outcome: Outcome, form: "forms.ModelForm[Policy] | None") -> HttpResponse:
         sent = {} if form is None else {name: request.POST[name] for name in form.fields if name in request.POST}

@@ -1,7 +1,7 @@
 """What opens a mirror: read from the environment by the mirror's slug, and kept nowhere else.
 
-`DFC_MIRROR_<SLUG>_TOKEN`, `…_ACCESS_KEY_ID`, `…_SECRET_ACCESS_KEY`, `…_SESSION_TOKEN`; the slug in upper case, `-` as
-`_`.
+`DFC_MIRROR_<SLUG>_TOKEN`, `…_ACCESS_KEY_ID`, `…_SECRET_ACCESS_KEY`, `…_SESSION_TOKEN`, or `…_CREDENTIAL_PROCESS`, a
+command that tells keys which expire; the slug in upper case, `-` as `_`.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ class Credentials:
     access_key_id: str = field(default="", repr=False)
     secret_access_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
+    credential_process: str = field(default="", repr=False)
 
     def need(self, *fields: str) -> None:
         """Raise MirrorRefusedError naming the first variable that is not set."""
@@ -38,5 +39,5 @@ def stem(slug: str) -> str:
 
 def credentials_of(slug: str, environment: Mapping[str, str]) -> Credentials:
     names = stem(slug)
-    parts = ("token", "access_key_id", "secret_access_key", "session_token")
+    parts = ("token", "access_key_id", "secret_access_key", "session_token", "credential_process")
     return Credentials(names, **{one: environment.get(f"{names}{one.upper()}", "") for one in parts})

@@ -43,6 +43,22 @@ class MailNotTakenError(TryLaterError):
     """The mail server did not take a letter to the curators."""
 
 
+class RegistrarUnavailableError(TryLaterError):
+    """The registrar of a DOI does not answer now, or not clearly; the same call may work later."""
+
+
+class RegistrarRefusedError(PersonMustActError):
+    """The registrar of a DOI, or our rules for it, say no; a person has to change something."""
+
+
+class ReservationError(PersonMustActError):
+    """A version cannot have the DOI that it would get."""
+
+
+class AskStaffError(PersonMustActError):
+    """What was withdrawn lies where only the staff of the service can take it away."""
+
+
 class UnsafeRemovalError(PersonMustActError):
     """Copies may not be removed: they are wanted, or what would be left is too little."""
 
@@ -53,3 +69,7 @@ class NoRoomError(PersonMustActError):
 
 class NotEndableError(PersonMustActError):
     """The end of a mirror's service cannot be announced or recalled now."""
+
+
+class PolicyRefusedError(PersonMustActError):
+    """A change of policies would leave too little, or has no room at the mirror."""

@@ -30,6 +30,7 @@ class Request:
     headers: Mapping[str, str]
     most_bytes: int
     timeout_s: float
+    body: bytes | None = None
 
     @property
     def target(self) -> str:
@@ -73,7 +74,8 @@ def knock_once(request: Request, address: tuple[str, int]) -> Reply:
     try:
         limits = {"silence_s": request.timeout_s, "total_s": request.timeout_s}
         with connected(request.url, address, **limits) as (connection, line):
-            connection.request(request.method, request.target, headers={"User-Agent": AGENT, **request.headers})
+            headers = {"User-Agent": AGENT, **request.headers}
+            connection.request(request.method, request.target, body=request.body, headers=headers)
             answer = connection.getresponse()
             body = read(answer, request.most_bytes)
             line.refuse_if_late()

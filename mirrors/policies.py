@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,6 +20,7 @@ from django.utils.translation import gettext as _
 from catalog.models import Asset, DataPackage, Dataset, Version
 from catalog.templatetags.amounts import plain_size
 from mirrors.connect import traits_of
+from mirrors.errors import PolicyRefusedError
 from mirrors.models import PUBLIC, Deposit, Mirror, Policy, Replica
 from mirrors.remove import start_removal
 from mirrors.replicate import owe_replicas, start_deposit, start_opening
@@ -97,6 +99,42 @@ class Outcome:
         """What the mirror would cost a month afterwards; None where nobody wrote down a price."""
         price = self.mirror.cost_per_gb_month
         return None if price is None else (price * self.bytes_after / GB).quantize(Decimal("0.01"))
+
+
+def keep_policy(mirror: Mirror, scope: Scope, *, now: datetime) -> Outcome:
+    """Add a policy, or change whether it is required, and start what follows; raises PolicyRefusedError."""
+    same = mirror.policies.filter(package=scope.package, dataset=scope.dataset)
+    outcome = replaced(mirror, same, [scope], now=now)
+    with transaction.atomic():
+        mirror.policies.update_or_create(
+            package=scope.package, dataset=scope.dataset, defaults={"is_required": scope.is_required}
+        )
+        start_following(mirror, now=now)
+    return outcome
+
+
+def remove_policy(policy: Policy, *, now: datetime) -> Outcome:
+    """Remove a policy and start what follows; raises PolicyRefusedError."""
+    outcome = replaced(policy.mirror, Policy.objects.filter(pk=policy.pk), [], now=now)
+    with transaction.atomic():
+        policy.delete()
+        start_following(policy.mirror, now=now)
+    return outcome
+
+
+def replaced(mirror: Mirror, old: QuerySet[Policy], new: Sequence[Scope], *, now: datetime) -> Outcome:
+    outcome = outcome_if(mirror, old, new, now=now)
+    if outcome.refusals:
+        raise PolicyRefusedError(" ".join(outcome.refusals))
+    return outcome
+
+
+def outcome_if(mirror: Mirror, old: QuerySet[Policy], new: Sequence[Scope], *, now: datetime) -> Outcome:
+    """Compute what would follow if `new` stood in the place of some policies of a mirror."""
+    stood = [Scope.of(one) for one in old.select_related("package", "dataset")]
+    others = mirror.policies.exclude(pk__in=old.values("pk")).select_related("package", "dataset")
+    rest = [Scope.of(one) for one in others]
+    return outcome_of(mirror, [*rest, *stood], [*rest, *new], now=now)
 
 
 def outcome_of(mirror: Mirror, before: Sequence[Scope], after: Sequence[Scope], *, now: datetime) -> Outcome:

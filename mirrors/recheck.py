@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mirrors.connect import OPENED_KINDS, connect
-from mirrors.errors import MirrorUnavailableError, NotQueueableError
+from mirrors.errors import MirrorSettlingError, MirrorUnavailableError, NotQueueableError
 from mirrors.incidents import mirror_is_silent
 from mirrors.models import Check, Mirror, Replica
 from mirrors.offer import address_of
@@ -78,6 +78,8 @@ def recheck_copy(step: StepContext, replica_id: int) -> None:
         look_again(
             replica, Check.Level.FULL, now=timezone.now(), progress=lambda done: step.progress(done_bytes=done)
         )
+    except MirrorSettlingError:
+        raise
     except MirrorUnavailableError:
         return  # noted by look_again; the copy is due again when the mirror answers
 
@@ -91,6 +93,8 @@ def look_again(replica: Replica, level: int, *, now: datetime, progress: Progres
         with reading(replica) as read_at:
             backend = connect(replica.mirror)
             return check_replica(replica, backend=backend, level=level, now=now, progress=progress, read_at=read_at)
+    except MirrorSettlingError:
+        raise
     except MirrorUnavailableError as error:
         mirror_is_silent(replica.mirror, str(error), now=now)
         raise
@@ -118,6 +122,8 @@ def sweep_mirror(step: StepContext, mirror_id: int) -> None:
     for done, replica in enumerate(left.iterator(), start=1):
         try:
             look_again(replica, Check.Level.SIZE, now=timezone.now())
+        except MirrorSettlingError:
+            pass  # no verdict yet; its own recheck comes when it is due
         except MirrorUnavailableError:
             return
         step.save({"after": replica.pk})

@@ -5,17 +5,24 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import date
+from typing import Any
 
 from django.conf import settings
+from django.db.models import Sum
 
 from catalog.citation import PUBLISHER
-from catalog.models import Dataset, Provider, Version
+from catalog.models import Asset, Dataset, Provider, Version
 from mirrors.backends.base import Party, Record, Relation
 from mirrors.lineage import previous_record_id
 from mirrors.models import Deposit
 from releases.models import Decision, Release
 
-SAME_BYTES, BEFORE, AFTER, OF_ALL = "IsIdenticalTo", "IsNewVersionOf", "IsPreviousVersionOf", "IsVersionOf"
+SAME_BYTES, BEFORE, AFTER = "IsIdenticalTo", "IsNewVersionOf", "IsPreviousVersionOf"
+OF_ALL, ONE_OF_ALL = "IsVersionOf", "HasVersion"
+NOTICES: dict[str, tuple[str, str, str]] = {
+    Version.State.WITHDRAWN: (Decision.Kind.WITHDRAW, "Withdrawn", "Retirée"),
+    Version.State.DEPRECATED: (Decision.Kind.DEPRECATE, "Deprecated", "Désuète"),
+}
 
 
 def record(deposit: Deposit) -> Record:
@@ -25,42 +32,71 @@ def record(deposit: Deposit) -> Record:
 
 
 def describe_version(version: Version, *, urn: str, besides: Deposit | None = None) -> Record:
-    """Describe a version; the records of other mirrors than that of `besides` are named as relations."""
-    dataset = version.dataset
+    """Describe a version; what is public at other mirrors than that of `besides` is named as relations."""
     notice_en, notice_fr = notices(version)
+    sealed = Asset.objects.filter(item__version=version)
+    data = sealed.filter(role=Asset.Role.DATA).order_by("media_type")
     return Record(
         urn=urn,
-        identifier=dataset.identifier,
         version=version.number,
-        title_en=dataset.title_en,
-        title_fr=dataset.title_fr,
-        description_en=dataset.description_en,
-        description_fr=dataset.description_fr,
-        keywords_en=tuple(dataset.keywords_en.splitlines()),
-        keywords_fr=tuple(dataset.keywords_fr.splitlines()),
-        attribution_en=dataset.attribution_en,
-        attribution_fr=dataset.attribution_fr,
-        licence=dataset.licence.spdx_id,
-        licence_title_en=dataset.licence.title_en,
-        licence_title_fr=dataset.licence.title_fr,
-        licence_url=dataset.licence.url,
-        creators=makers(dataset),
-        publisher=PUBLISHER["en"],
         published_on=published_on(version),
         landing_url=landing_page(version),
         doi=version.doi or "",
-        concept_doi=dataset.concept_doi,
-        bbox_wgs84=box_of(dataset),
-        starts_on=dataset.starts_on,
-        ends_on=dataset.ends_on,
+        size_bytes=sealed.aggregate(total=Sum("size_bytes"))["total"] or 0,
+        formats=tuple(data.values_list("media_type", flat=True).distinct()),
         relations=tuple(relations(version, besides)),
         notice_en=notice_en,
         notice_fr=notice_fr,
+        **texts_of(version.dataset),
     )
 
 
+def describe_dataset(dataset: Dataset, *, urn: str) -> Record:
+    """Describe a dataset whatever its version, as the DOI of all versions names it; published with the first one."""
+    versions = list(Version.objects.public().filter(dataset=dataset).order_by("precedence"))
+    first = min((one.published_at for one in versions if one.published_at), default=None)
+    return Record(
+        urn=urn,
+        version="",
+        published_on=first.date() if first else first_approval(dataset),
+        landing_url=dataset_page(dataset),
+        doi=dataset.concept_doi,
+        relations=tuple(Relation(ONE_OF_ALL, one.doi, "DOI") for one in versions if one.doi),
+        **texts_of(dataset),
+    )
+
+
+def texts_of(dataset: Dataset) -> dict[str, Any]:
+    """Give what all versions of a dataset say alike."""
+    return {
+        "identifier": dataset.identifier,
+        "title_en": dataset.title_en,
+        "title_fr": dataset.title_fr,
+        "description_en": dataset.description_en,
+        "description_fr": dataset.description_fr,
+        "keywords_en": tuple(dataset.keywords_en.splitlines()),
+        "keywords_fr": tuple(dataset.keywords_fr.splitlines()),
+        "attribution_en": dataset.attribution_en,
+        "attribution_fr": dataset.attribution_fr,
+        "licence": dataset.licence.spdx_id,
+        "licence_title_en": dataset.licence.title_en,
+        "licence_title_fr": dataset.licence.title_fr,
+        "licence_url": dataset.licence.url,
+        "creators": makers(dataset),
+        "publisher": PUBLISHER["en"],
+        "concept_doi": dataset.concept_doi,
+        "bbox_wgs84": box_of(dataset),
+        "starts_on": dataset.starts_on,
+        "ends_on": dataset.ends_on,
+    }
+
+
+def dataset_page(dataset: Dataset) -> str:
+    return f"{settings.DFC_SITE_URL}/en/datasets/{dataset.identifier}/"
+
+
 def landing_page(version: Version) -> str:
-    return f"{settings.DFC_SITE_URL}/en/datasets/{version.dataset.identifier}/{version.shown}/"
+    return f"{dataset_page(version.dataset)}{version.shown}/"
 
 
 def box_of(dataset: Dataset) -> tuple[float, float, float, float] | None:
@@ -83,9 +119,15 @@ def published_on(version: Version) -> date | None:
     return approved.date() if approved else None
 
 
+def first_approval(dataset: Dataset) -> date | None:
+    approved = Release.objects.filter(version__dataset=dataset, approved_at__isnull=False).order_by("approved_at")
+    instant = approved.values_list("approved_at", flat=True).first()
+    return instant.date() if instant else None
+
+
 def relations(version: Version, besides: Deposit | None) -> Iterator[Relation]:
     yield Relation(SAME_BYTES, landing_page(version), "URL")
-    others = Deposit.objects.filter(version=version)
+    others = Deposit.objects.filter(version=version, state=Deposit.State.PUBLIC, mirror__is_sandbox=False)
     if besides:
         others = others.exclude(pk=besides.pk)
     for other in others.order_by("mirror"):
@@ -103,22 +145,28 @@ def neighbours(version: Version) -> Iterator[Relation]:
     """Name the version before and the version after, by DOI, and the dataset as a whole."""
     if version.dataset.concept_doi:
         yield Relation(OF_ALL, version.dataset.concept_doi, "DOI")
-    public = Version.objects.filter(dataset=version.dataset, doi__isnull=False).exclude(state=Version.State.DRAFT)
-    before = public.filter(precedence__lt=version.precedence).order_by("-precedence").first()
-    after = public.filter(precedence__gt=version.precedence).order_by("precedence").first()
-    if before:
-        yield Relation(BEFORE, str(before.doi), "DOI")
-    if after:
-        yield Relation(AFTER, str(after.doi), "DOI")
+    for relation, other in zip((BEFORE, AFTER), around(version), strict=True):
+        if other:
+            yield Relation(relation, str(other.doi), "DOI")
+
+
+def around(version: Version) -> tuple[Version | None, Version | None]:
+    """Give the public versions before and after one, withdrawn ones too, since their DOIs stay."""
+    public = Version.objects.public().filter(dataset=version.dataset_id, doi__isnull=False)
+    before = public.filter(precedence__lt=version.precedence).first()
+    after = public.filter(precedence__gt=version.precedence).reverse().first()
+    return before, after
 
 
 def notices(version: Version) -> tuple[str, str]:
-    """Say that a version was withdrawn, and why; nothing for any other."""
-    if version.state != Version.State.WITHDRAWN:
+    """Say that a version was withdrawn or deprecated, and why; nothing for any other."""
+    if version.state not in NOTICES:
         return "", ""
-    decision = Decision.objects.taken_of(version, Decision.Kind.WITHDRAW)
-    why_en, why_fr = (decision.reason_en, decision.reason_fr) if decision else ("", "")
-    return f"Withdrawn: {why_en}".rstrip(": "), f"Retirée : {why_fr}".rstrip(": ")
+    kind, english, french = NOTICES[version.state]
+    decision = Decision.objects.taken_of(version, kind)
+    if decision is None:
+        return english, french
+    return f"{english}: {decision.reason_en}", f"{french}\N{NO-BREAK SPACE}: {decision.reason_fr}"
 
 
 def digest_of(described: Record) -> str:

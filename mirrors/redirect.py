@@ -46,7 +46,7 @@ def preflight() -> HttpResponse:
 def find_version(dataset: str, number: str) -> Version:
     """Give the public version that an address names, `latest` included; Http404 for drafts as for nothing at all."""
     refuse_nul(dataset)
-    found = Version.objects.public().select_related("dataset").filter(dataset__identifier=dataset)
+    found = Version.objects.public().select_related("dataset", "doi_row").filter(dataset__identifier=dataset)
     if number == "latest":
         any_version = found.first()
         version = Version.objects.latest_of(any_version.dataset) if any_version else None

@@ -14,7 +14,13 @@ from django.utils import timezone
 
 from catalog.storage.files import OpenAt
 from mirrors.connect import connect
-from mirrors.errors import MirrorRefusedError, MirrorUnavailableError, NoGoodCopyError, RepairFailedError
+from mirrors.errors import (
+    MirrorRefusedError,
+    MirrorSettlingError,
+    MirrorUnavailableError,
+    NoGoodCopyError,
+    RepairFailedError,
+)
 from mirrors.incidents import mirror_is_silent
 from mirrors.models import OWN_SLUG, Check, Incident, Replica
 from mirrors.replicate import store
@@ -94,6 +100,8 @@ def is_good(step: StepContext, replica: Replica) -> bool:
             now=timezone.now(),
             progress=lambda done: step.progress(done_bytes=done),
         )
+    except MirrorSettlingError:
+        return False
     except MirrorUnavailableError as error:
         mirror_is_silent(replica.mirror, str(error), now=timezone.now())
         return False

@@ -6,26 +6,29 @@ drafts become public and the mirrors are filled where all is public at once and 
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
-from django.db.models import Q
+from django.conf import settings
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from catalog.models import Asset, Version
+from catalog.models import Asset, Dataset, Version
 from catalog.storage.connect import own_storage
 from catalog.storage.files import OpenAt
 from mirrors.as_planned import refuse_unfit, refuse_unplanned
-from mirrors.backends.base import Draft, Traits, Upload
+from mirrors.backends.base import Draft, Receipt, Traits, Upload
 from mirrors.connect import connect, traits_of
 from mirrors.errors import NoMirrorError
 from mirrors.lineage import await_turn
 from mirrors.models import Deposit, Mirror, Policy, Replica
 from mirrors.record import digest_of, record
+from releases.descriptions import request_descriptions
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
 
-CALL_S = 120.0
+QUESTIONS = 6  # that a mirror is asked at most to make a place for a version
 
 
 def mirrors_of(version: Version) -> dict[Mirror, bool]:
@@ -150,9 +153,14 @@ def prepare_deposit(step: StepContext, deposit_id: int) -> None:
     deposit = find(deposit_id)
     draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     with step.finish():
-        Deposit.objects.filter(pk=deposit_id).update(
-            record_id=draft.record_id, doi=draft.doi, concept_doi=draft.concept_doi
-        )
+        keep_draft(deposit, draft)
+
+
+def keep_draft(deposit: Deposit, draft: Draft) -> None:
+    """Write down what the mirror calls a deposit, and the DOIs that it reserved for it."""
+    Deposit.objects.filter(pk=deposit.pk).update(
+        record_id=draft.record_id, doi=draft.doi, concept_doi=draft.concept_doi
+    )
 
 
 def made(step: StepContext, deposit: Deposit) -> Draft:
@@ -172,7 +180,7 @@ def made(step: StepContext, deposit: Deposit) -> Draft:
                 "record",
                 find=search,
                 call=lambda: written(backend.prepare(key, described)),
-                timeout_s=CALL_S + deposit.mirror.settle_s,
+                timeout_s=QUESTIONS * settings.DFC_SERVICE_CALL_S + deposit.mirror.settle_s,
             )
         )
     )
@@ -185,7 +193,16 @@ def written(draft: Draft) -> str:
 
 def draft_of(deposit: Deposit) -> Draft:
     """Give the deposit that a mirror was found to have; nothing is asked or made."""
-    return Draft(deposit_key(deposit.version), deposit.record_id, deposit.doi, deposit.concept_doi)
+    size = Asset.objects.filter(item__version=deposit.version).aggregate(files=Count("pk"), bytes=Sum("size_bytes"))
+    return Draft(
+        deposit_key(deposit.version),
+        deposit.record_id,
+        deposit.doi,
+        deposit.concept_doi,
+        record=record(deposit),
+        files=size["files"],
+        size_bytes=size["bytes"] or 0,
+    )
 
 
 def replicas_of(deposit: Deposit) -> list[Replica]:
@@ -202,34 +219,43 @@ def put_replica(step: StepContext, replica_id: int) -> None:
     """Store one file at one mirror from our own storage. Safe to run twice."""
     replica = Replica.objects.select_related("asset__item__version__dataset__package", "mirror").get(pk=replica_id)
     storage = own_storage()
-    place = store(replica, lambda start: storage.read(replica.asset.storage_key, start), step)
+    key, folder = replica.asset.storage_key, storage.directory
+    place = store(replica, lambda start: storage.read(key, start), step, file=folder and folder / key)
     with step.finish():
         Replica.objects.filter(pk=replica_id).exclude(state=Replica.State.VERIFIED).update(
             state=Replica.State.STORED, **place
         )
 
 
-def store(replica: Replica, source: OpenAt, step: StepContext) -> dict[str, str]:
-    """Put the bytes of a source at the copy's mirror, going on where it stopped; gives locator and public address."""
+def store(replica: Replica, source: OpenAt, step: StepContext, *, file: Path | None = None) -> dict[str, str]:
+    """Put the bytes of a source at the copy's mirror, going on where it stopped; gives locator and public address.
+
+    `file` is where the same bytes lie on this machine.
+    """
     asset, backend = replica.asset, connect(replica.mirror)
     deposit = deposit_of(replica)
     draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     step.progress(total_bytes=asset.size_bytes)
     locator = backend.put(
-        draft, upload(asset, source), checkpoint=step, progress=lambda done: step.progress(done_bytes=done)
+        draft, upload(asset, source, file), checkpoint=step, progress=lambda done: step.progress(done_bytes=done)
     )
     return {"locator": locator, "url": backend.url(locator)}
 
 
 def deposit_of(replica: Replica) -> Deposit:
     """Give the deposit that a copy belongs to; one of before deposits had rows gets its row now."""
+    return deposit_at(replica.asset.item.version, replica.mirror)
+
+
+def deposit_at(version: Version, mirror: Mirror) -> Deposit:
+    """Give the row of a version's deposit at a mirror, with all that describing it needs."""
     deposit, _ = Deposit.objects.get_or_create(
-        version=replica.asset.item.version, mirror=replica.mirror, defaults={"created_at": timezone.now()}
+        version=version, mirror=mirror, defaults={"created_at": timezone.now()}
     )
     return find(deposit.pk)
 
 
-def upload(asset: Asset, source: OpenAt) -> Upload:
+def upload(asset: Asset, source: OpenAt, file: Path | None = None) -> Upload:
     return Upload(
         path=asset.path,
         size_bytes=asset.size_bytes,
@@ -237,6 +263,7 @@ def upload(asset: Asset, source: OpenAt) -> Upload:
         md5=asset.md5,
         media_type=asset.media_type,
         open=source,
+        file=file,
     )
 
 
@@ -269,6 +296,7 @@ def publish_deposit(step: StepContext, deposit_id: int) -> None:
         refuse_unplanned(deposit, backend.listing(draft_of(deposit)))
     receipt = backend.publish(draft_of(deposit), described)
     with step.finish():
+        keep_concept(deposit.version, receipt)
         Deposit.objects.filter(pk=deposit_id).update(
             state=Deposit.State.PUBLIC,
             record_id=receipt.record_id,
@@ -278,3 +306,12 @@ def publish_deposit(step: StepContext, deposit_id: int) -> None:
             described_digest=digest_of(described),
             described_at=timezone.now(),
         )
+        if receipt.landing_url:  # the records elsewhere name this one from now on
+            request_descriptions(deposit.version.dataset_id, cause=f"deposit:{name_of(deposit)}")
+
+
+def keep_concept(version: Version, receipt: Receipt) -> None:
+    """Write the DOI of all versions once, where the mirror that names them has told it."""
+    if receipt.concept_doi and receipt.doi.lower() == (version.doi or ""):
+        unnamed = Dataset.objects.filter(pk=version.dataset_id, doi_provider=Dataset.DoiProvider.ZENODO)
+        unnamed.filter(concept_doi="").update(concept_doi=receipt.concept_doi.lower())

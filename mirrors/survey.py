@@ -16,13 +16,13 @@ from django.utils import timezone
 
 from mirrors.backends.base import MirrorBackend, RemoteStat
 from mirrors.connect import OPENED_KINDS, connect
-from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
+from mirrors.errors import MirrorRefusedError, MirrorSettlingError, MirrorUnavailableError
 from mirrors.incidents import mirror_is_silent
 from mirrors.models import PUBLIC, Check, Deposit, Mirror, Replica
 from mirrors.probe import any_copy
 from mirrors.recheck import look_again
 from mirrors.replicate import draft_of, find
-from mirrors.verify import Finding, judge, record
+from mirrors.verify import Finding, judge, record, settled
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 
@@ -71,7 +71,10 @@ def survey_deposit(deposit_id: int, *, now: datetime) -> None:
         level = level_of(stat)
         finding = judge(replica, stat, level)
         if finding.result != Check.Result.PASSED:
-            level, finding = second_look(replica, backend)
+            try:
+                level, finding = second_look(replica, backend)
+            except MirrorSettlingError:
+                continue  # no verdict yet
         if replica.state != Replica.State.STORED or finding.result == Check.Result.PASSED:
             record(replica, finding, level=level, now=now)
     Deposit.objects.filter(pk=deposit_id).update(surveyed_at=now)
@@ -85,7 +88,7 @@ def second_look(replica: Replica, backend: MirrorBackend) -> tuple[int, Finding]
     """Ask for one file by itself, since a listing may be old or cut short."""
     stat = backend.stat(replica.locator)
     level = level_of(stat)
-    return level, judge(replica, stat, level)
+    return level, settled(replica, stat, judge(replica, stat, level))
 
 
 def sample_copy(replica: Replica | None) -> None:
@@ -94,5 +97,5 @@ def sample_copy(replica: Replica | None) -> None:
         return
     try:
         look_again(replica, Check.Level.SAMPLED, now=timezone.now())
-    except MirrorRefusedError:
+    except (MirrorRefusedError, MirrorSettlingError):
         return

@@ -5,7 +5,7 @@ import random
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,7 +14,7 @@ from catalog.models import Asset, PieceTable
 from catalog.storage.connect import own_storage
 from mirrors.backends.base import MirrorBackend, RemoteStat
 from mirrors.connect import connect, traits_of
-from mirrors.errors import MirrorRefusedError, UnverifiedError
+from mirrors.errors import MirrorRefusedError, MirrorSettlingError, UnverifiedError
 from mirrors.incidents import copy_is_bad, copy_is_good
 from mirrors.models import PUBLIC, Check, Mirror, Replica
 from mirrors.replicate import mirrors_of
@@ -66,7 +66,8 @@ def check_replica(
     """Look at one copy at one level, and write what was found and what follows from it in one transaction.
 
     Bytes are read by the backend, or by `read_at` where they are to come another way (mirrors/public.py). A mirror
-    that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict.
+    that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict. Neither is what a
+    mirror shows while it has accepted more: MirrorSettlingError.
     """
     how = How(read_at, PUBLICLY) if read_at else by_backend(replica, backend)
     return record(replica, look(replica, backend, level, progress or ignore, how), level=level, now=now)
@@ -132,9 +133,19 @@ def proves(replica: Replica, check: Check) -> bool:
 
 def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progress, how: How | None = None) -> Finding:
     stat = backend.stat(replica.locator)
+    return settled(replica, stat, look_into(replica, stat, level, progress, how or by_backend(replica, backend)))
+
+
+def settled(replica: Replica, stat: RemoteStat | None, found: Finding) -> Finding:
+    """Give a finding back; raises MirrorSettlingError for a bad one that may be what was before."""
+    if found.result != Check.Result.PASSED and stat is not None and stat.is_settling:
+        raise not_seen_yet(replica)
+    return found
+
+
+def look_into(replica: Replica, stat: RemoteStat | None, level: int, progress: Progress, how: How) -> Finding:
     if stat is None or level <= Check.Level.CHECKSUM or stat.size_bytes != replica.asset.size_bytes:
         return judge(replica, stat, level)
-    how = how or by_backend(replica, backend)
     if level == Check.Level.SAMPLED:
         return (sample_pieces if replica.mirror.is_own else sample)(replica, how)
     return read_whole(replica, how, progress)
@@ -149,6 +160,13 @@ def judge(replica: Replica, stat: RemoteStat | None, level: int) -> Finding:
     if level <= Check.Level.SIZE:
         return Finding(Check.Result.PASSED, "size", stat.size_bytes)
     return compare_checksum(replica.asset, stat, replica.mirror)
+
+
+def not_seen_yet(replica: Replica) -> MirrorSettlingError:
+    return MirrorSettlingError(
+        f"{replica.asset.path}: {replica.mirror.name} has accepted more than it shows yet. It is looked at again.",
+        after_s=replica.mirror.settle_s,
+    )
 
 
 def compare_checksum(asset: Asset, stat: RemoteStat, mirror: Mirror) -> Finding:
@@ -215,9 +233,12 @@ def verify_deposit_replica(step: StepContext, replica_id: int) -> None:
     """
     replica = Replica.objects.select_related("asset", "mirror").get(pk=replica_id)
     step.progress(total_bytes=replica.asset.size_bytes)
+    backend = connect(replica.mirror)
+    if backend.traits.settles_late:
+        await_listing(step, replica, backend)
     check = check_replica(
         replica,
-        backend=connect(replica.mirror),
+        backend=backend,
         level=first_level(replica.mirror),
         now=timezone.now(),
         progress=lambda done: step.progress(done_bytes=done),
@@ -227,6 +248,18 @@ def verify_deposit_replica(step: StepContext, replica_id: int) -> None:
             f"{replica.asset.path}: its copy at {replica.mirror.name} is {check.get_result_display().lower()} "
             f"({check.method}). Look at that mirror, then stop this deposit or retry."
         )
+
+
+def await_listing(step: StepContext, replica: Replica, backend: MirrorBackend) -> None:
+    """Raise MirrorSettlingError until a copy is listed, or its mirror had its settle time with nothing left to do."""
+    if backend.stat(replica.locator) is not None:
+        return
+    now, noted = timezone.now(), step.load()
+    if "unseen_since" not in noted:
+        step.save({**noted, "unseen_since": now.isoformat()})
+    since = datetime.fromisoformat(step.load()["unseen_since"])
+    if now < since + timedelta(seconds=replica.mirror.settle_s):
+        raise not_seen_yet(replica)
 
 
 def first_level(mirror: Mirror) -> int:

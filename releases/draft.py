@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import shapely
+from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from catalog import naming
@@ -90,25 +92,30 @@ def refuse_alias(identifier: str) -> None:
 
 
 def refuse_provider(definition: Definition) -> None:
-    """Raise NotDraftableError for DOIs from elsewhere than before, or from where none can be had."""
-    identifier = naming.compose(definition.dataset.identifier)
-    dataset = Dataset.objects.filter(identifier=identifier).first()
-    if dataset is not None and dataset.doi_provider != definition.dataset.doi_provider:
+    """Raise NotDraftableError for DOIs from elsewhere than before, or from a DataCite that is not set up.
+
+    Only the first version of a dataset may change its mind, and only until it has its DOI. That a mirror of Zenodo is
+    required is seen when the DOI is reserved, before anything is public.
+    """
+    identifier, provider = naming.compose(definition.dataset.identifier), definition.dataset.doi_provider
+    fixed = Q(doi__isnull=False) | ~Q(number=str(definition.number))
+    versions = Version.objects.filter(fixed, dataset__identifier=identifier).select_related("dataset")
+    before = versions.exclude(dataset__doi_provider=provider).first()
+    if before is not None:
         raise NotDraftableError(
             _(
                 "%(dataset)s: its DOIs come from %(provider)s since the first release. "
                 'Write doi_provider = "%(provider)s".'
             )
-            % {"dataset": dataset, "provider": dataset.doi_provider}
+            % {"dataset": before.dataset, "provider": before.dataset.doi_provider}
         )
-    provider = definition.dataset.doi_provider
-    if provider != Dataset.DoiProvider.TEST:
+    if provider == Dataset.DoiProvider.DATACITE and not settings.DFC_DATACITE_PREFIX:
         raise NotDraftableError(
             _(
-                "%(dataset)s: DOIs from %(provider)s cannot be reserved by this installation yet. "
-                'Write doi_provider = "test".'
+                "%(dataset)s: DOIs from DataCite cannot be reserved by this installation. "
+                'Write doi_provider = "test", or ask the administrator to set up DataCite.'
             )
-            % {"dataset": identifier, "provider": provider},
+            % {"dataset": identifier},
             provider=provider,
         )
 
@@ -352,6 +359,8 @@ def describe(dataset: Dataset, entry: DatasetEntry, *, by: Any, reason: str) -> 
     dataset.licence = licence_row(entry)
     dataset.west, dataset.south, dataset.east, dataset.north = entry.bbox_wgs84
     dataset.starts_on, dataset.ends_on = entry.starts_on, entry.ends_on
+    if not Version.objects.filter(dataset_id=dataset.pk, doi__isnull=False).exists():
+        dataset.doi_provider = entry.doi_provider
     write_texts(dataset, entry_texts(entry), by=by, reason=reason)
     dataset.providers.all().delete()
     Provider.objects.bulk_create(

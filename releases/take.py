@@ -1,4 +1,4 @@
-"""Take a decision: the answer, what it carries out, and the change of the catalogue are one transaction."""
+"""Take a decision: the answer, what it carries out, and the jobs that make it known are one transaction."""
 
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from catalog.models import Dataset, Version
 from releases.catalogue import request_edition
+from releases.descriptions import request_descriptions
 from releases.errors import NotDecidableError, NotProposableError
 from releases.models import Decision, Transition
 from releases.rename import rename_dataset
@@ -35,6 +36,7 @@ def take_decision(decision: Decision, *, seconder: Any, channel: str, now: datet
                 raise answered(decision)
             carry_out(decision, by=seconder or decision.proposer, now=now)
             request_edition(f"{decision.subject}: {decision.kind}, decision {decision.pk}", now=now)
+            request_descriptions(decision.dataset_id, cause=f"decision:{decision.pk}", now=now)
     except IntegrityError as error:
         raise NotDecidableError(
             _("%(decision)s: somebody changed the same just now. Load the page again and look.")

@@ -1,4 +1,8 @@
-"""What an S3-compatible service means when it refuses: each of its failures as one of ours."""
+"""What an S3-compatible service means when it refuses: each of its failures as one of ours.
+
+The sentences speak of our own storage. Who keeps a mirror at such a service makes sentences of its own from the facts
+of an error: its `finding` and, where the service gave one, its `code`.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,9 +15,11 @@ from botocore.exceptions import (
     NoCredentialsError,
     ParamValidationError,
 )
+from botocore.parsers import ResponseParserError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from catalog.addresses import AddressRefusedError, NameUnknownError
 from catalog.errors import PersonMustActError, StewardshipError, TryLaterError
 from catalog.storage.base import StorageRefusedError, StorageUnavailableError
 from catalog.storage.files import FileBusyError
@@ -31,6 +37,7 @@ class BehindTheEndError(PersonMustActError):
     """A range that begins where the file has ended already."""
 
 
+NO_KEYS, NOT_S3, PRIVATE = "NoKeys", "NotS3", "PrivateAddress"  # codes of ours, where no answer came that has one
 UNAVAILABLE = (
     *("RequestTimeout", "SlowDown", "OperationAborted", "ConditionalRequestConflict", "TooManyRequests"),
     *(
@@ -81,7 +88,13 @@ def translated(name: str) -> Iterator[None]:
     except ClientError as error:
         raise meaning(name, error) from error
     except (NoCredentialsError, CredentialRetrievalError) as error:
-        raise made(StorageRefusedError, name, type(error).__name__) from error
+        raise made(StorageRefusedError, name, type(error).__name__, NO_KEYS) from None  # it may repeat what was said
+    except AddressRefusedError as error:
+        raise made(StorageRefusedError, name, error.message, PRIVATE) from error
+    except NameUnknownError as error:
+        raise made(StorageUnavailableError, name, error.message) from error
+    except ResponseParserError as error:
+        raise made(StorageUnavailableError, name, "what answers does not speak as S3 does", NOT_S3) from error
     except BotoCoreError as error:
         raise made(StorageUnavailableError, name, type(error).__name__) from error
 
@@ -91,11 +104,11 @@ def meaning(name: str, error: ClientError) -> Exception:
     code, text = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     usual = StorageUnavailableError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else StorageRefusedError
-    return made(BY_CODE.get(code) or BY_STATUS.get(status) or usual, name, f"{status} {code}: {text}")
+    return made(BY_CODE.get(code) or BY_STATUS.get(status) or usual, name, f"{status} {code}: {text}", code)
 
 
-def made(kind: Kind, name: str, finding: str) -> Exception:
+def made(kind: Kind, name: str, finding: str, code: str = "") -> Exception:
     """Build an error whose message speaks the language of the moment."""
-    if kind is FileNotFoundError:
-        return FileNotFoundError(name)
-    return kind(str(SENTENCES[kind]) % {"name": name, "finding": finding})
+    if issubclass(kind, FileNotFoundError):
+        return kind(name)
+    return kind(str(SENTENCES[kind]) % {"name": name, "finding": finding}, finding=finding, code=code)

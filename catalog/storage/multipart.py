@@ -5,27 +5,20 @@ the last at least 5 MiB and at most 5 GiB; parts of one number replace one anoth
 the ETag that it had, and fails where another writer has replaced one since. So two writers never mix.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from types import TracebackType
 from typing import Any, Self
 
 from catalog.storage.answers import UploadGoneError, made, translated
+from catalog.storage.bodies import Sendable
 
 MIB = 1 << 20
 MOST_PARTS = 10_000
 PLANNED_PARTS = 9_000  # of an announced length; the rest is for a source that was wrong by a little
 LARGEST_PART = 5 << 30
 PARTS_A_STEP = 1_000
-IN_MEMORY_BYTES = 8 * MIB
-BLOCK_BYTES = MIB
 
 
 def planned_part(size_bytes: int, least: int) -> int:
@@ -38,41 +31,6 @@ def planned_part(size_bytes: int, least: int) -> int:
 def grown_part(number: int, first: int) -> int:
     """Give the length of part `number` (from 1) of a file of unknown size: it doubles after each 1,000 parts."""
     return min(LARGEST_PART, first << ((number - 1) // PARTS_A_STEP))
-
-
-class Body:
-    """The bytes of one part; what is above `in_memory_bytes` lies in a file without a name in `scratch`."""
-
-    def __init__(self, scratch: Path, in_memory_bytes: int = IN_MEMORY_BYTES) -> None:
-        self.size_bytes = 0
-        self.file = SpooledTemporaryFile(max_size=in_memory_bytes, dir=str(scratch))  # noqa: SIM115  see `close`
-
-    def add(self, block: bytes | memoryview) -> None:
-        self.file.write(block)
-        self.size_bytes += len(block)
-
-    def checked(self, checksum: str) -> dict[str, str]:
-        """Give the words with which the service checks these bytes on arrival: by `sha256` or `md5`."""
-        value = base64.b64encode(self.digest(checksum)).decode()
-        return {"ChecksumSHA256" if checksum == "sha256" else "ContentMD5": value}
-
-    def rewound(self) -> "SpooledTemporaryFile[bytes]":
-        self.file.seek(0)
-        return self.file
-
-    def digest(self, algorithm: str) -> bytes:
-        return hashlib.file_digest(self.rewound(), partial(hashlib.new, algorithm, usedforsecurity=False)).digest()
-
-    def close(self) -> None:
-        self.file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)
@@ -100,12 +58,23 @@ class Multipart:
 
     @classmethod
     def begin(
-        cls, client: Any, bucket: str, key: str, *, checksum: str = "sha256", metadata: Mapping[str, str]
+        cls,
+        client: Any,
+        bucket: str,
+        key: str,
+        *,
+        checksum: str = "sha256",
+        metadata: Mapping[str, str],
+        words: Mapping[str, str] | None = None,
     ) -> Self:
-        """Begin an upload. `checksum` is `sha256`, or `md5` for services that do not take SHA-256."""
+        """Begin an upload. `checksum` is `sha256`, or `md5` for services that do not take SHA-256.
+
+        `words` are further ones of the service about the object, as its media type.
+        """
         algorithm = {"ChecksumAlgorithm": "SHA256"} if checksum == "sha256" else {}
+        said = algorithm | dict(words or {})
         with translated(key):
-            answer = client.create_multipart_upload(Bucket=bucket, Key=key, Metadata=dict(metadata), **algorithm)
+            answer = client.create_multipart_upload(Bucket=bucket, Key=key, Metadata=dict(metadata), **said)
         return cls(client, bucket, key, answer["UploadId"], checksum=checksum)
 
     @contextmanager
@@ -130,7 +99,7 @@ class Multipart:
             return any(one["LastModified"] >= instant for page in pages for one in page.get("Parts", ()))
         return False
 
-    def put(self, number: int, body: Body) -> Part:
+    def put(self, number: int, body: Sendable) -> Part:
         """Send one part; the service compares its checksum. It may be sent again. Closes `body`."""
         checked = body.checked(self.checksum)
         with body, self.known():

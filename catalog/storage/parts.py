@@ -1,13 +1,15 @@
-"""A stream of blocks sent as the parts of one upload, a few at the same time."""
+"""A stream of blocks, or a file of this machine, sent as the parts of one upload, a few at the same time."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from catalog.storage.files import Progress, ignore
-from catalog.storage.multipart import Body, Multipart, Part
+from catalog.storage.bodies import Body, FileBody
+from catalog.storage.files import OpenAt, Progress, ignore, too_long, too_short
+from catalog.storage.multipart import Multipart, Part
 
 AT_ONCE = 3
 SizeOf = Callable[[int], int]
@@ -94,3 +96,53 @@ class PartWriter:
         while self.sending:
             self.settle()
         return [self.parts[number] for number in range(1, self.number)]
+
+
+def send_all(writer: PartWriter, size_bytes: int, open_at: OpenAt) -> None:
+    """Send what a source gives from the first byte that is missing; raises SourceLengthError."""
+    done = writer.done_bytes
+    for block in open_at(done):
+        done += len(block)
+        if done > size_bytes:
+            raise too_long(size_bytes)
+        writer.append(block)
+    if done != size_bytes:
+        raise too_short(done, size_bytes)
+
+
+def length_of_part(size_bytes: int, part_bytes: int, number: int) -> int:
+    """Give the length of part `number` (from 1) of a file of known size; the last is what is left."""
+    return min(part_bytes, size_bytes - (number - 1) * part_bytes)
+
+
+def send_file(
+    upload: Multipart,
+    path: Path,
+    size_bytes: int,
+    part_bytes: int,
+    *,
+    present: Mapping[int, Part],
+    progress: Progress = ignore,
+    at_once: int = AT_ONCE,
+) -> list[Part]:
+    """Send the parts of a file that the service has not; gives all in order. Nothing is copied to be sent.
+
+    The file must not change meanwhile. What fails on the way is raised, after what is under way has ended.
+    """
+    numbers = range(1, -(-size_bytes // part_bytes) + 1)
+    lengths = {number: length_of_part(size_bytes, part_bytes, number) for number in numbers}
+    parts = {one: part for one, part in present.items() if lengths.get(one) == part.size_bytes}
+    missing = deque(number for number in lengths if number not in parts)
+
+    def send(number: int) -> Part:
+        return upload.put(number, FileBody(path, (number - 1) * part_bytes, lengths[number]))
+
+    with ThreadPoolExecutor(at_once) as pool:
+        sending: set[Future[Part]] = set()
+        while missing or sending:
+            while missing and len(sending) < at_once:
+                sending.add(pool.submit(send, missing.popleft()))
+            done, sending = wait(sending, return_when=FIRST_COMPLETED)
+            parts |= {part.number: part for part in (one.result() for one in done)}
+            progress(sum(part.size_bytes for part in parts.values()))
+    return [parts[number] for number in lengths]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from catalog.storage.address import S3Address
 from catalog.storage.answers import UploadGoneError, translated
+from catalog.storage.bodies import Body
 from catalog.storage.client import Service, client_of
 from catalog.storage.copies import copied
 from catalog.storage.files import (
@@ -29,9 +30,9 @@ from catalog.storage.files import (
     too_long,
     too_short,
 )
-from catalog.storage.multipart import Body, Multipart, Part, planned_part, uploads
+from catalog.storage.multipart import Multipart, Part, planned_part, uploads
 from catalog.storage.notes import Begun, Notes
-from catalog.storage.parts import PartWriter
+from catalog.storage.parts import PartWriter, length_of_part, send_all
 from catalog.storage.ranges import READ_AHEAD_BYTES, RangeReader, ranges
 from catalog.storage.s3_receive import S3Receiver
 
@@ -219,20 +220,3 @@ class S3Storage:
                 alive.add(upload.key)
         self.notes.remove_old(before=before, alive=alive)
         return dropped
-
-
-def send_all(writer: PartWriter, size_bytes: int, open_at: OpenAt) -> None:
-    """Send what a source gives from the first byte that is missing; raises SourceLengthError."""
-    done = writer.done_bytes
-    for block in open_at(done):
-        done += len(block)
-        if done > size_bytes:
-            raise too_long(size_bytes)
-        writer.append(block)
-    if done != size_bytes:
-        raise too_short(done, size_bytes)
-
-
-def length_of_part(size_bytes: int, part_bytes: int, number: int) -> int:
-    """Give the length of part `number` (from 1) of a file of known size; the last is what is left."""
-    return min(part_bytes, size_bytes - (number - 1) * part_bytes)

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from catalog.storage.address import MIB, S3Address
-from catalog.storage.multipart import Body, Multipart, grown_part
+from catalog.storage.bodies import Body
+from catalog.storage.multipart import Multipart, grown_part
 from catalog.storage.parts import PartWriter
 
 IN_MEMORY_BYTES = MIB  # of each part: many files are received at the same time
@@ -63,7 +64,7 @@ class S3Receiver:
         """Give the upload's writer; begins the upload with what came so far."""
         if self.writer is None:
             self.writer = PartWriter(self.begin(), self.size_of, self.new_body, present={}, at_once=1)
-            for block in iter(partial(self.body.rewound().read, MIB), b""):
+            for block in iter(self.body.rewound().read, b""):
                 self.writer.append(block)
             self.body.close()
         return self.writer

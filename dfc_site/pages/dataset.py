@@ -14,6 +14,7 @@ from catalog.search import LISTED, public_datasets
 from dfc_site.entries import collection_href
 from dfc_site.entries import latest as latest_of
 from dfc_site.pages.timeline import timeline_of
+from mirrors.models import Doi
 from releases.models import MetadataRevision
 
 
@@ -23,13 +24,15 @@ def dataset(request: HttpRequest, identifier: str) -> HttpResponse:
     versions = list(Version.objects.public().filter(dataset=found))
     listed = sorted((one for one in versions if one.state in LISTED), key=lambda one: one.precedence)
     shown = latest_of(listed) if listed else versions[0]
+    concept = Doi.objects.concept_of(found)
     context = {
         "dataset": found,
+        "concept": concept,
         "place": place_name(found.region, found.dguid, language),
         "timeline": timeline_of(versions),
         "latest": shown if shown.state == Version.State.PUBLISHED else None,
         "picture": draw(bytes(Item.objects.get(version=shown, tile="").footprint_wkb)),
-        "citation": citation_of(found, shown, language),
+        "citation": citation_of(found, shown, language, concept),
         "collection_url": collection_href(found, language) if listed else "",
         "providers": found.providers.all(),
         "revision": MetadataRevision.objects.newest_of(found),
@@ -45,10 +48,12 @@ def find_dataset(identifier: str) -> Dataset:
     return found
 
 
-def citation_of(found: Dataset, version: Version, language: str) -> Citation:
-    """Cite the dataset whatever its version: by its page, since DOIs belong to versions."""
+def citation_of(found: Dataset, version: Version, language: str, concept: Doi | None) -> Citation:
+    """Cite the dataset whatever its version: by the DOI of all its versions if that leads somewhere."""
     address = f"{settings.DFC_SITE_URL}{reverse('dataset', args=[found.identifier])}"
-    return Citation(found.title, version="", year=version.year, doi="", language=language, address=address)
+    leads = concept is not None and concept.registered_at and found.doi_provider != Dataset.DoiProvider.TEST
+    doi = concept.name if concept is not None and leads else ""
+    return Citation(found.title, version="", year=version.year, doi=doi, language=language, address=address)
 
 
 def latest(_request: HttpRequest, identifier: str) -> HttpResponse:

@@ -8,6 +8,7 @@ be read fails in its own words, since the mirror is not to blame.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any, Protocol
 
 Progress = Callable[[int], None]
@@ -61,7 +62,9 @@ class Record:
 
     `urn` (`urn:uuid:…`) is our own name of this deposit, by which it is found again at a service that chooses its
     names itself. The box is WGS 84: west, south, east, north. `notice_en` and `notice_fr` say that a version was
-    withdrawn, and why; empty otherwise. `licence` is an SPDX id or `LicenseRef-…`.
+    withdrawn or deprecated, and why; empty otherwise. `licence` is an SPDX id or `LicenseRef-…`. `formats` are the
+    media types of the data files and `size_bytes` is that of all files. A record without `version` is of the dataset
+    as a whole.
     `previous_record_id` is the record of another version at the same mirror, after which a service that links
     versions puts this one.
     """
@@ -90,6 +93,8 @@ class Record:
     bbox_wgs84: tuple[float, float, float, float] | None = None
     starts_on: date | None = None
     ends_on: date | None = None
+    size_bytes: int = 0
+    formats: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = ()
     notice_en: str = ""
     notice_fr: str = ""
@@ -100,13 +105,18 @@ class Record:
 class Draft:
     """A deposit that may still be filled; `record_id` is the mirror's own name for it.
 
-    `doi` and `concept_doi` are what a mirror that mints DOIs has reserved for it.
+    `doi` and `concept_doi` are what a mirror that mints DOIs has reserved for it. `record` and the counts of all its
+    files serve a mirror that makes the deposit, with its metadata, only when the first file comes; None and 0 if they
+    are not known.
     """
 
     key: str
     record_id: str
     doi: str = ""
     concept_doi: str = ""
+    record: Record | None = field(default=None, compare=False, repr=False)
+    files: int = field(default=0, compare=False)
+    size_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,10 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Upload:
-    """One file to put: its path in the deposit, its digests, and how to read it from an offset."""
+    """One file to put: its path in the deposit, its digests, and how to read it from an offset.
+
+    `file` is where the same bytes lie on this machine, if they do: a backend may send them from there.
+    """
 
     path: str
     size_bytes: int
@@ -129,14 +142,34 @@ class Upload:
     md5: str
     media_type: str
     open: Callable[[int], Iterator[bytes]]
+    file: Path | None = None
+
+
+class Source:
+    """Reads an upload, and remembers its failure, so that the mirror is not blamed for it."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.upload = upload
+        self.error: Exception | None = None
+
+    def open(self, start: int) -> Iterator[bytes]:
+        try:
+            yield from self.upload.open(start)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 @dataclass(frozen=True)
 class RemoteStat:
-    """What a mirror says of a file: its size, and its own checksums by algorithm (lower-case hex)."""
+    """What a mirror says of a file: its size, and its own checksums by algorithm (lower-case hex).
+
+    `is_settling`: the mirror has accepted changes that it may not show yet, so that this may be what was before.
+    """
 
     size_bytes: int
     checksums: Mapping[str, str] = field(default_factory=dict)
+    is_settling: bool = False
 
 
 class Checkpoint(Protocol):
@@ -187,7 +220,10 @@ class MirrorBackend(Protocol):
         """Give what the mirror says of each file of a deposit, by its path, in few requests."""
 
     def stat(self, locator: str) -> RemoteStat | None:
-        """Give what the mirror says of a file; None if it has none."""
+        """Give what the mirror says of a file; None if it has none.
+
+        Raises MirrorSettlingError if it is absent at a mirror that has accepted more than it shows.
+        """
 
     def read(self, locator: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Give a file's bytes; raises MirrorRefusedError if it is absent."""

@@ -17,7 +17,7 @@ from catalog.storage.files import (
     write_file,
 )
 from mirrors.backends import traits
-from mirrors.backends.base import Checkpoint, Draft, Progress, Receipt, Record, RemoteStat, Upload
+from mirrors.backends.base import Checkpoint, Draft, Progress, Receipt, Record, RemoteStat, Source, Upload
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBUSY, errno.ESTALE, errno.EMFILE, errno.ENFILE}
@@ -100,21 +100,6 @@ class LocalMirror:
     def retire(self, locator: str) -> None:
         with failures(self.directory):
             locate(self.directory, locator).unlink(missing_ok=True)
-
-
-class Source:
-    """Reads an upload, and remembers its failure, so that the mirror is not blamed for it."""
-
-    def __init__(self, upload: Upload) -> None:
-        self.upload = upload
-        self.error: OSError | None = None
-
-    def open(self, start: int) -> Iterator[bytes]:
-        try:
-            yield from self.upload.open(start)
-        except OSError as error:
-            self.error = error
-            raise
 
 
 @contextmanager

@@ -25,13 +25,12 @@ from catalog.line import connected
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 SILENCE_S = 60.0
-CALL_S = 110.0  # of one question
 DAY_S = 86_400.0
 LEAST_BYTES_PER_S = 64 << 10  # a slower upload is broken off
 MOST_BYTES = 64 << 20
 BLOCK_BYTES = 1 << 17
 TRIES = 4
-AGAIN_S = 5.0  # with less time left nothing is asked again
+SHARES = 20  # with less of the time left than one of so many shares, nothing is asked again
 SHORT_WAIT_S = 20.0
 UNTOLD_WAIT_S = 5.0
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_EARLY}
@@ -52,6 +51,7 @@ class Account:
     agent: str = "Data for Canada"
     allowed: Networks = ()
     pause_s: float = 1.0
+    call_s: float = 110.0  # the longest that one question may take, asked again or not
 
 
 @dataclass(frozen=True)
@@ -92,26 +92,24 @@ class ZenodoClient:
         """The address of the pages and of the public files."""
         return self.api.removesuffix("/api")
 
-    def ask(
-        self, method: str, address: str, content: Any = None, *, is_once: bool = False, total_s: float = CALL_S
-    ) -> Reply:
+    def ask(self, method: str, address: str, content: Any = None, *, is_once: bool = False) -> Reply:
         """Ask the API, and give its answer whatever its status, but 429, 5xx and what refuses our token.
 
         Those are MirrorUnavailableError and MirrorRefusedError. With `is_once` only what surely was not done is asked
-        again. All of it ends within `total_s`.
+        again. All of it ends within the account's `call_s`.
         """
         body = None if content is None else json.dumps(content).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
-        ends_s, left = time.monotonic() + total_s, TRIES
+        ends_s, least_s, left = time.monotonic() + self.account.call_s, self.account.call_s / SHARES, TRIES
         while True:
             left -= 1
             try:
-                reply = self.once(method, address, body, kind, max(AGAIN_S, ends_s - time.monotonic()))
-                return self.checked(reply, ends_s - time.monotonic(), left)
+                reply = self.once(method, address, body, kind, max(least_s, ends_s - time.monotonic()))
+                return self.checked(reply, left and ends_s - least_s - time.monotonic())
             except LimitedError as limit:
                 self.sleep(limit.wait_s)
             except MirrorUnavailableError:
-                if is_once or not left or time.monotonic() > ends_s - AGAIN_S:
+                if is_once or not left or time.monotonic() > ends_s - least_s:
                     raise
                 self.sleep(self.account.pause_s * (TRIES - left))
 
@@ -132,7 +130,7 @@ class ZenodoClient:
         """Send a file as it comes, once; an answer that comes before its end counts."""
         url = self.own(address)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
-        total_s = CALL_S + size_bytes / LEAST_BYTES_PER_S
+        total_s = self.account.call_s + size_bytes / LEAST_BYTES_PER_S
         try:
             with connected(url, self.place(url), silence_s=SILENCE_S, total_s=total_s) as (connection, line):
                 with suppress(BrokenPipeError):
@@ -173,11 +171,11 @@ class ZenodoClient:
             raise AbsentError
         raise self.refused(self.checked(read_whole(answer)), "a file")
 
-    def checked(self, reply: Reply, left_s: float = 0, left: int = 0) -> Reply:
+    def checked(self, reply: Reply, most_wait_s: float = 0) -> Reply:
         """Give an answer back, unless it says to come later or that our token does not do."""
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             wait_s = wait_of(reply.headers, now_s=time.time())
-            if left and wait_s <= min(SHORT_WAIT_S, left_s - AGAIN_S):
+            if wait_s < min(SHORT_WAIT_S, most_wait_s):
                 raise LimitedError(wait_s)
             raise patience(self.api, wait_s)
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in AGAIN:

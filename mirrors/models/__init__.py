@@ -1,4 +1,5 @@
 from mirrors.models.copy import PUBLIC, Check, Deposit, Replica, ReplicaQuerySet
+from mirrors.models.doi import Doi, DoiQuerySet
 from mirrors.models.incident import Incident
 from mirrors.models.mirror import (
     OWN_SLUG,
@@ -16,6 +17,8 @@ __all__ = [
     "PUBLIC",
     "Check",
     "Deposit",
+    "Doi",
+    "DoiQuerySet",
     "Incident",
     "Mirror",
     "MirrorDay",

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from catalog.storage.address import S3Address
 from catalog.storage.answers import AlreadyThereError
 from catalog.storage.base import StorageRefusedError, StorageUnavailableError
+from catalog.storage.bodies import Body
 from catalog.storage.files import FileBusyError, SourceLengthError
 from catalog.storage.multipart import (
     LARGEST_PART,
     MIB,
     MOST_PARTS,
-    Body,
     Multipart,
     grown_part,
     planned_part,

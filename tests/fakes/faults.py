@@ -278,6 +278,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in given.items():
             if answer.status != 204 or name != "Content-Length":
                 self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")  # or the client asks again on a line that is being closed
         self.end_headers()
         if self.command != "HEAD" and answer.status != 204:
             for start in range(0, len(answer.body[:ends_at]), BLOCK_BYTES):

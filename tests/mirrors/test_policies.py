@@ -1,12 +1,15 @@
 """What a change of policies would do, what follows from it, and what is never removed."""
 
+import json
 import re
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -201,6 +204,42 @@ def test_a_mirror_that_keeps_for_ever_is_told_as_such(public: Version) -> None:
     assert ([line.version for line in outcome.kept], outcome.dropped, outcome.refusals) == ([public], (), ())
     follow(archive)
     assert not Job.objects.filter(pipeline="remove-deposit").exists()
+
+
+def said(*words: str) -> list[dict[str, Any]]:
+    sink = StringIO()
+    call_command("policy", *words, "--json", stdout=sink)
+    rows: list[dict[str, Any]] = json.loads(sink.getvalue())
+    return rows
+
+
+def test_the_command_says_what_a_policy_would_do_and_does_it(public: Version, tmp_path: Path) -> None:
+    mirror_at(tmp_path, "north")
+    words = ("add", "north", "--dataset", public.dataset.identifier, "--best-effort")
+    for is_dry in (True, False):
+        rows = said(*words, *(["--dry-run"] if is_dry else []))
+        assert (rows[0]["what"], rows[0]["version"], rows[0]["files"]) == ("comes", str(public), 1)
+        assert Policy.objects.exists() is not is_dry
+    assert said("list") == [{"mirror": "north", "covers": public.dataset.identifier, "required": False}]
+    engine.drain(30)
+    assert Replica.objects.get(mirror__slug="north").state == Replica.State.VERIFIED
+    with pytest.raises(CommandError, match="would hold it whole"):
+        call_command("policy", "remove", "north", "--dataset", public.dataset.identifier)
+    assert Policy.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("add", "nowhere", "--all"), "none is registered under that name"),
+        (("add", "origin", "--dataset", "ca_none"), "ca_none: there is nothing of that name"),
+        (("add", "origin", "--package", "none"), "none: there is nothing of that name"),
+        (("remove", "origin", "--all"), "it has no such policy"),
+    ],
+)
+def test_the_command_refuses_what_is_not_there(origin: Mirror, words: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        call_command("policy", *words)
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

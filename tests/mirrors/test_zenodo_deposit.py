@@ -36,7 +36,7 @@ def server(settings: Any, own_storage_dir: Path, monkeypatch: pytest.MonkeyPatch
     """Give a service where nothing is waited for longer than it takes."""
     settings.DFC_MIRROR_SECRETS = {"DFC_MIRROR_ZENODO_TOKEN": TOKEN}
     settings.DFC_BACKOFF_S, settings.DFC_LEASE_S, settings.DFC_ATTEMPTS = 0.001, 0.01, 100
-    monkeypatch.setattr(replicate, "CALL_S", 0.0)
+    monkeypatch.setattr(replicate, "QUESTIONS", 0)
     return zenodo()
 
 

@@ -76,7 +76,8 @@ def test_a_proposal_changes_nothing_until_a_second_person_takes_it(
     assert (decision.state, decision.seconder, decision.answer_channel) == ("taken", reviewer, "command")
     change = CatalogueChange.objects.get()
     assert str(version) in change.what
-    assert Job.objects.get().key == f"catalogue:{change.pk}"
+    started = {f"catalogue:{change.pk}", f"describe:decision:{decision.pk}"}
+    assert set(Job.objects.values_list("key", flat=True)) == started
 
 
 def test_latest_passes_over_what_is_deprecated_or_withdrawn(author: Any, reviewer: Any) -> None:
@@ -240,7 +241,8 @@ def test_of_two_seconds_at_once_one_wins(author: Any, reviewer: Any) -> None:
     assert at_once(*acts) == ["NotDecidableError", "done"]
     decision.refresh_from_db()
     assert decision.seconder in {reviewer, other}
-    assert CatalogueChange.objects.count() == Job.objects.count() == 1
+    assert CatalogueChange.objects.count() == Job.objects.filter(pipeline="catalogue").count() == 1
+    assert Job.objects.filter(pipeline="describe").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -110,11 +110,7 @@ REFUSED: dict[str, tuple[tuple[str, str], str]] = {
     "footprint too fine": (footprint("fine"), r"fine.geojson has more than 20000 points; simplify it"),
     "DOI of DataCite": (
         ('doi_provider = "test"', 'doi_provider = "datacite"'),
-        r"DOIs from datacite cannot be reserved",
-    ),
-    "DOI of Zenodo": (
-        ('doi_provider = "test"', 'doi_provider = "zenodo"'),
-        r'zenodo cannot.*Write doi_provider = "test"',
+        r'DOIs from DataCite cannot be reserved.*Write doi_provider = "test"',
     ),
     "digest": (
         (SOURCE_SHA256, "f" * 64),
@@ -226,6 +222,18 @@ def test_a_dataset_keeps_the_provider_of_its_dois(bench: Path, author: Any, door
     assert everything(bench) == before
 
 
+def test_the_first_version_may_change_its_provider_until_it_has_a_doi(bench: Path, author: Any) -> None:
+    text = release_toml(stocked())
+    zenodo = text.replace('doi_provider = "test"', 'doi_provider = "zenodo"')
+    release = drafted(text, author, bench)
+    edit(release, zenodo, author, bench)
+    assert Dataset.objects.get().doi_provider == "zenodo"
+    Version.objects.give_doi(release.version_id, "10.5281/zenodo.7")
+    with pytest.raises(NotDraftableError, match="its DOIs come from zenodo since the first release"):
+        edit(release, text, author, bench)
+    assert Dataset.objects.get().doi_provider == "zenodo"
+
+
 def test_a_repository_with_a_submodule_is_refused_at_the_draft(bench: Path, author: Any) -> None:
     commit({"one.py": "pass\n"}, name="inner")
     stocked()
@@ -316,8 +324,9 @@ def test_an_edit_replaces_the_parts_and_is_written_down(bench: Path, author: Any
 
 
 @pytest.mark.parametrize("provider", ["datacite", "zenodo"])
-def test_an_edit_never_changes_the_provider_of_dois(bench: Path, author: Any, provider: str) -> None:
+def test_an_edit_never_changes_the_provider_of_a_doi(bench: Path, author: Any, provider: str) -> None:
     release = drafted(release_toml(stocked()), author, bench)
+    Version.objects.give_doi(release.version_id, "10.5072/words")
     before = everything(bench)
     with pytest.raises(NotDraftableError, match="its DOIs come from test since the first release"):
         edit(release, release.definition.replace('"test"', f'"{provider}"'), author, bench)

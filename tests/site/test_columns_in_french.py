@@ -12,7 +12,7 @@ from tests.test_layers import APPS
 SAME = {
     *("source", "version", "versions", "action", "verdict", "licence", "incident", "torrent", "release.toml"),
     "attestation",
-    *("doi", "sha256", "sha1", "md5", "infohash v1", "infohash v2"),
+    *("doi", "DOI", "sha256", "sha1", "md5", "infohash v1", "infohash v2"),
 }
 
 

@@ -63,6 +63,12 @@ BAD = [
     ("DFC_STORAGE_URL", "s3://bucket?region", "cannot be read"),
     ("DFC_STORAGE_ACCESS_KEY_ID", "", "missing, though DFC_STORAGE_URL names a bucket"),
     ("DFC_STORAGE_SECRET_ACCESS_KEY", "", "missing, though DFC_STORAGE_URL names a bucket"),
+    ("DFC_DATACITE_URL", "api.datacite.org", "is no web address"),
+    ("DFC_DATACITE_URL", "http://api.datacite.org", "would send the password in the clear"),
+    ("DFC_DATACITE_REPOSITORY", "", "missing, though others of DFC_DATACITE_"),
+    ("DFC_DATACITE_REPOSITORY", "abcd efgh", "'abcd efgh' is no name of a repository"),
+    ("DFC_DATACITE_PASSWORD", "", "missing, though others of DFC_DATACITE_"),
+    ("DFC_DATACITE_PREFIX", "11.1234", "'11.1234' is no prefix of DOIs"),
     ("DATABASE_URL", "mysql://localhost/dfc", "is not supported"),
     ("DATABASE_URL", "nonsense", "DATABASE_URL"),
 ]
@@ -72,6 +78,11 @@ BUCKET = {
     "DFC_STORAGE_URL": "s3://bucket/prefix?endpoint=https://s3.example.org&region=auto&style=path&parts=equal",
     "DFC_STORAGE_ACCESS_KEY_ID": "k",
     "DFC_STORAGE_SECRET_ACCESS_KEY": "s3cret",
+}
+DATACITE = {
+    "DFC_DATACITE_REPOSITORY": "ABCD.EFGH",
+    "DFC_DATACITE_PASSWORD": "s3cret",
+    "DFC_DATACITE_PREFIX": "10.12345",
 }
 PRINT_URL = "import dfc_site.settings as s; print(s.DFC_SITE_URL)"
 
@@ -84,7 +95,7 @@ def start(tmp_path: Path, *, command: str = PRINT_URL, **given: str) -> "subproc
 
 @pytest.mark.parametrize(("name", "value", "finding"), BAD)
 def test_a_bad_value_stops_the_start(tmp_path: Path, name: str, value: str, finding: str) -> None:
-    done = start(tmp_path, **BUCKET | {name: value})
+    done = start(tmp_path, **BUCKET | DATACITE | {name: value})
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode != 0
     assert f"{name}: " in last

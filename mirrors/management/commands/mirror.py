@@ -1,4 +1,4 @@
-"""`manage.py mirror`: add, list, probe, verify, pause and resume mirrors."""
+"""`manage.py mirror`: add, list, examine, probe, verify, pause and resume mirrors."""
 
 import argparse
 import json
@@ -17,6 +17,7 @@ from catalog.errors import StewardshipError
 from mirrors import probe
 from mirrors.add_mirror import add_mirror
 from mirrors.connect import connect
+from mirrors.doctor import examine
 from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Mirror, MirrorProbe, Replica
 from mirrors.pause import pause_mirror, resume_mirror
@@ -37,6 +38,7 @@ OF_SERVICES = {
 }
 NUMBERS = {"part-mib": int, "settle-s": int, "capacity-bytes": int, "cost-per-gb-month": Decimal}
 ENDINGS = (
+    ({"bad"}, "At least one thing that a mirror needs is missing. Mend it before the mirror is used."),
     (
         {Check.Result.DAMAGED, Check.Result.MISSING},
         "At least one copy is damaged or missing; it was taken out of every list.",
@@ -50,7 +52,7 @@ ENDINGS = (
 
 
 class Command(BaseCommand):
-    help = "Add, list, probe, verify, pause and resume mirrors."
+    help = "Add, list, examine, probe, verify, pause and resume mirrors."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
@@ -68,6 +70,8 @@ class Command(BaseCommand):
             one.add_argument("--reason", default="")
             one.add_argument("--dry-run", action="store_true")
         acts.add_parser("list", help="show all mirrors")
+        examining = acts.add_parser("doctor", help="try what a mirror's service can do; nothing is left there")
+        examining.add_argument("slug")
         for one in acts.choices.values():
             one.add_argument("--json", action="store_true")
 
@@ -128,6 +132,10 @@ class Command(BaseCommand):
             }
             for one in counted.order_by("pk").values(*names)
         ]
+
+    def act_doctor(self, options: dict[str, Any]) -> Rows:
+        symptoms = examine(found(options["slug"]))
+        return [{"result": one.result, "check": one.check, "finding": one.finding} for one in symptoms]
 
     def act_probe(self, options: dict[str, Any]) -> Rows:
         chosen: Iterable[Mirror] = Mirror.objects.in_service()
