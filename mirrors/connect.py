@@ -108,7 +108,7 @@ def open_s3(mirror: Mirror) -> S3Mirror:
     return S3Mirror(service, place, scratch=settings.DFC_DATA_DIR / "scratch")
 
 
-def open_zenodo(mirror: Mirror) -> MirrorBackend:
+def open_zenodo(mirror: Mirror) -> ZenodoMirror:
     """Open the account of a token; raises MirrorRefusedError naming the variable that is not set."""
     keys = credentials_of(mirror.slug, settings.DFC_MIRROR_SECRETS)
     keys.need("token")

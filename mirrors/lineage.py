@@ -22,14 +22,16 @@ def others_of(deposit: Deposit) -> QuerySet[Deposit]:
 
 
 def previous_record_id(deposit: Deposit) -> str:
-    """Give the public record after which a version comes: that of the version before it, else of the next one.
+    """Give the public record after which a version is to come: that of the version before it, else of the next one.
 
-    Empty where there is none, or where a mirror has no chains.
+    Empty where there is none, where a mirror has no chains, and once the version has a record itself.
     """
+    if deposit.record_id or not traits_of(deposit.mirror).has_drafts:
+        return ""
     public = others_of(deposit).filter(state=Deposit.State.PUBLIC).exclude(record_id="")
     before = public.filter(version__precedence__lt=deposit.version.precedence).last()
     nearest = before or public.first()
-    return nearest.record_id if nearest and traits_of(deposit.mirror).has_drafts else ""
+    return nearest.record_id if nearest else ""
 
 
 def await_turn(deposit: Deposit) -> None:

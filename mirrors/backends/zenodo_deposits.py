@@ -36,10 +36,11 @@ class Deposits:
         found = [deposit for deposit in map(self.deposit, ids) if deposit and urn in urns_of(deposit["metadata"])]
         return sorted(found, key=lambda one: one["state"] == UNSUBMITTED)
 
-    def search(self, query: str) -> Iterator[str]:
+    def search(self, query: str = "", **more: str) -> Iterator[str]:
         """Give the ids of the deposits that the index finds, drafts and public ones of every version."""
+        said = {**more, "q": query} if query else more
         for page in range(1, MOST_PAGES + 1):
-            asked = {"q": query, "all_versions": "true", "size": PAGE, "page": page}
+            asked = {**said, "all_versions": "true", "size": PAGE, "page": page}
             reply = self.client.ask("GET", f"{DEPOSITS}?{urlencode(asked)}")
             self.refuse_other_service(reply)
             hits = self.expect(reply, "a search", DONE)

@@ -11,13 +11,14 @@ from django.utils import timezone
 from catalog.models import Asset, Dataset, Version
 from mirrors import replicate
 from mirrors.add_mirror import findings_of
-from mirrors.connect import connect
+from mirrors.connect import connect, open_zenodo
 from mirrors.errors import MirrorRefusedError
 from mirrors.lineage import PREPARE
 from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Deposit, Mirror, Replica
 from mirrors.record import record
 from mirrors.replicate import find, owe_replicas, start_deposit, start_opening
+from mirrors.tidy_drafts import tidy_mirror
 from releases.jobs import engine
 from releases.models import Job, Step
 from tests import factories
@@ -157,8 +158,29 @@ def test_a_version_is_put_after_the_nearest_record_of_its_dataset(
     assert record(owed(edition(dataset, "2.0.0"), mirror)).previous_record_id == first.record_id
     assert record(owed(edition(dataset, "0.9.0"), mirror)).previous_record_id == first.record_id
     assert record(owed(edition(dataset, "3.1.0"), mirror)).previous_record_id == third.record_id
-    assert record(first).previous_record_id == third.record_id
+    assert record(first).previous_record_id == ""
     assert record(owed(edition(factories.dataset("ca_other"), "2.0.0"), mirror)).previous_record_id == ""
+
+
+def test_drafts_that_a_lost_answer_left_go_within_a_day(server: FakeZenodo, mirror: Mirror, dataset: Dataset) -> None:
+    server.lag_s = 1e6
+    deposit, backend = owed(edition(dataset, "1.0.0"), mirror), connect(mirror)
+    lost = backend.prepare("key", record(deposit))
+    start_deposit(deposit)
+    run("deposit")
+    foreign = backend.prepare("key", replace(record(deposit), urn="urn:uuid:00000000-0000-4000-8000-000000000000"))
+    server.lag_s = 0
+    tidy_mirror(factories.step("mirrors.tidy_drafts.tidy_mirror", mirror.pk), mirror.pk)
+    assert set(server.deposits) == {int(find(deposit.pk).record_id), int(foreign.record_id)}
+    assert lost.record_id != find(deposit.pk).record_id
+
+
+def test_the_draft_of_a_next_version_is_not_tidied_away(server: FakeZenodo, mirror: Mirror, dataset: Dataset) -> None:
+    public = deposited(edition(dataset, "1.0.0"), mirror)
+    backend = open_zenodo(mirror)
+    backend.client.ask("POST", f"/records/{public.record_id}/versions")
+    assert backend.throw_away_strays({f"urn:uuid:{public.urn}": public.record_id}) == 0
+    assert sorted(one.state for one in server.deposits.values()) == ["done", "unsubmitted"]
 
 
 def test_a_file_that_nobody_planned_keeps_a_draft_from_becoming_public(
