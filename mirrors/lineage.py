@@ -42,7 +42,8 @@ def await_turn(deposit: Deposit) -> None:
         if other.record_id or (is_older(other, deposit) and is_being_prepared(other)):
             raise MirrorSettlingError(
                 f"{deposit.version}: {other.version} is being deposited at {deposit.mirror.name}, and versions go "
-                "there one after another. It waits until that one is public.",
+                "there one after another. It waits until that one is public, or thrown away by manage.py mirror "
+                "discard.",
                 after_s=deposit.mirror.settle_s,
             )
 

@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from catalog.models import Asset, Dataset, Version
 from mirrors import replicate
 from mirrors.add_mirror import findings_of
 from mirrors.connect import connect, open_zenodo
-from mirrors.errors import MirrorRefusedError
+from mirrors.discard import discard_deposit
+from mirrors.errors import MirrorRefusedError, NotDiscardableError
 from mirrors.lineage import PREPARE
 from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Deposit, Mirror, Replica
+from mirrors.policies import fill
 from mirrors.record import record
 from mirrors.replicate import find, owe_replicas, start_deposit, start_opening
 from mirrors.tidy_drafts import tidy_mirror
@@ -181,6 +184,46 @@ def test_the_draft_of_a_next_version_is_not_tidied_away(server: FakeZenodo, mirr
     backend.client.ask("POST", f"/records/{public.record_id}/versions")
     assert backend.throw_away_strays({f"urn:uuid:{public.urn}": public.record_id}) == 0
     assert sorted(one.state for one in server.deposits.values()) == ["done", "unsubmitted"]
+
+
+def test_a_draft_that_is_thrown_away_lets_the_next_version_go_on(
+    server: FakeZenodo, mirror: Mirror, dataset: Dataset
+) -> None:
+    older = owed(edition(dataset, "1.0.0"), mirror)
+    start_deposit(older)
+    run("deposit")
+    arguments = ("mirror", "discard", "zenodo", "ca_roads", "v1.0.0")
+    call_command(*arguments, "--dry-run")
+    assert len(server.deposits) == 1
+    call_command(*arguments)
+    assert server.deposits == {}
+    assert set(Replica.objects.values_list("state", flat=True)) == {Replica.State.REMOVED}
+    with pytest.raises(CommandError, match="there is no draft"):
+        call_command(*arguments)
+    assert deposited(edition(dataset, "1.1.0"), mirror).state == Deposit.State.PUBLIC
+    fill(older.version, mirror)
+    run("deposit", "open-deposit")
+    assert find(older.pk).concept_doi == Deposit.objects.get(version__number="1.1.0").concept_doi
+
+
+@pytest.mark.parametrize("reason", ["it is no draft", "it is being worked on", "has the version's DOI"])
+def test_what_is_not_to_be_thrown_away_stays(
+    server: FakeZenodo, mirror: Mirror, dataset: Dataset, reason: str
+) -> None:
+    deposit = owed(edition(dataset, "1.0.0"), mirror)
+    job = start_deposit(deposit)
+    run("deposit")
+    told = find(deposit.pk)
+    if reason == "it is no draft":
+        start_opening(told)
+        run("open-deposit")
+    elif reason == "it is being worked on":
+        Job.objects.filter(key=job).update(state=Job.State.OPEN, ended_at=None)
+    else:
+        Version.objects.update(doi=told.doi)
+    with pytest.raises(NotDiscardableError, match=reason):
+        discard_deposit(find(deposit.pk))
+    assert len(server.deposits) == 1
 
 
 def test_a_file_that_nobody_planned_keeps_a_draft_from_becoming_public(
