@@ -108,7 +108,7 @@ def open_s3(mirror: Mirror) -> S3Mirror:
     return S3Mirror(service, place, scratch=settings.DFC_DATA_DIR / "scratch")
 
 
-def open_zenodo(mirror: Mirror) -> MirrorBackend:
+def open_zenodo(mirror: Mirror) -> ZenodoMirror:
     """Open the account of a token; raises MirrorRefusedError naming the variable that is not set."""
     keys = credentials_of(mirror.slug, settings.DFC_MIRROR_SECRETS)
     keys.need("token")
@@ -119,6 +119,7 @@ def open_zenodo(mirror: Mirror) -> MirrorBackend:
         names=f"{keys.names}TOKEN",
         agent=f"Data for Canada (+{settings.DFC_SITE_URL}{contact})",
         allowed=networks(settings.DFC_PRIVATE_NETWORKS),
+        pause_s=min(1.0, settings.DFC_BACKOFF_S),
         call_s=settings.DFC_SERVICE_CALL_S,
     )
     return ZenodoMirror(

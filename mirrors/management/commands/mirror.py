@@ -1,4 +1,4 @@
-"""`manage.py mirror`: add, list, examine, probe, verify, pause and resume mirrors."""
+"""`manage.py mirror`: add, list, examine, probe, verify, pause and resume mirrors; throw drafts away there."""
 
 import argparse
 import json
@@ -17,11 +17,13 @@ from catalog.errors import StewardshipError
 from mirrors import probe
 from mirrors.add_mirror import add_mirror
 from mirrors.connect import connect
+from mirrors.discard import discard_deposit, refuse_undiscardable
 from mirrors.doctor import examine
 from mirrors.mirror_entry import MirrorEntry
-from mirrors.models import Check, Mirror, MirrorProbe, Replica
+from mirrors.models import Check, Deposit, Mirror, MirrorProbe, Replica
 from mirrors.pause import pause_mirror, resume_mirror
 from mirrors.recheck import look_again
+from mirrors.replicate import find
 from mirrors.verify import look
 
 Rows = list[dict[str, Any]]
@@ -72,6 +74,10 @@ class Command(BaseCommand):
         acts.add_parser("list", help="show all mirrors")
         examining = acts.add_parser("doctor", help="try what a mirror's service can do; nothing is left there")
         examining.add_argument("slug")
+        discarding = acts.add_parser("discard", help="throw a version's draft away that is not to become public")
+        for name in ("slug", "dataset", "version_number"):
+            discarding.add_argument(name)
+        discarding.add_argument("--dry-run", action="store_true")
         for one in acts.choices.values():
             one.add_argument("--json", action="store_true")
 
@@ -137,6 +143,11 @@ class Command(BaseCommand):
         symptoms = examine(found(options["slug"]))
         return [{"result": one.result, "check": one.check, "finding": one.finding} for one in symptoms]
 
+    def act_discard(self, options: dict[str, Any]) -> Rows:
+        deposit = deposit_of(found(options["slug"]), options["dataset"], options["version_number"])
+        (refuse_undiscardable if options["dry_run"] else discard_deposit)(deposit)
+        return [{"deposit": str(deposit), "discarded": not options["dry_run"]}]
+
     def act_probe(self, options: dict[str, Any]) -> Rows:
         chosen: Iterable[Mirror] = Mirror.objects.in_service()
         if options["slug"]:
@@ -189,6 +200,14 @@ def found(slug: str) -> Mirror:
     if mirror is None:
         raise CommandError(f"Mirror {slug!r}: none is registered under that name. Try mirror list.")
     return mirror
+
+
+def deposit_of(mirror: Mirror, dataset: str, number: str) -> Deposit:
+    rows = Deposit.objects.filter(mirror=mirror, version__dataset__identifier=dataset)
+    deposit = rows.filter(version__number=number.removeprefix("v")).values_list("pk", flat=True).first()
+    if deposit is None:
+        raise CommandError(f"{dataset} {number}: {mirror.slug} has no deposit of it. Look at the publish board.")
+    return find(deposit)
 
 
 def person(name: str) -> Any:
