@@ -97,14 +97,22 @@ def narrowed(filters: Filters) -> Q:
 
 
 def named_version(query: str) -> Version | None:
-    """Give the version that a query names whole: by DOI (also as an address), or `<dataset>_v1.2.0`."""
+    """Give the version that a query names whole: by DOI (also as an address), or `<dataset>_v1.2.0`.
+
+    The DOI of all versions of a dataset names the latest one.
+    """
     query = query.strip()
     shown = Version.objects.public().select_related("dataset")
     doi = DOI.fullmatch(query)
     if doi:
-        return shown.filter(doi__iexact=doi[1]).first()
+        return shown.filter(doi__iexact=doi[1]).first() or latest_named(doi[1])
     item = Item.objects.filter(item_id=query, tile="").first() if "_v" in query else None
     return shown.filter(pk=item.version_id).first() if item else None
+
+
+def latest_named(concept_doi: str) -> Version | None:
+    dataset = Dataset.objects.filter(concept_doi__iexact=concept_doi).first()
+    return Version.objects.latest_of(dataset) if dataset else None
 
 
 def digest_in(query: str) -> str:

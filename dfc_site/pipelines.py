@@ -120,6 +120,10 @@ DESCRIBE = Pipeline(
         Stage("ask", _("Ask the staff"), redescribe.expand_ask, ("mirrors.redescribe.ask_staff",)),
     ),
 )
+DESCRIBE_STALE = Pipeline(
+    name="describe-stale",
+    stages=(Stage("look", _("Look"), redescribe.expand_sweep, ("mirrors.redescribe.sweep_stale",)),),
+)
 REPAIR = Pipeline(
     name="repair", stages=(Stage("repair", _("Put again"), repair.expand_repair, ("mirrors.repair.repair_copy",)),)
 )
@@ -213,6 +217,7 @@ TIDY_MIRRORS = Pipeline(
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 MIRRORS = (
     DESCRIBE,
+    DESCRIBE_STALE,
     REPAIR,
     TELL,
     PROBE,

@@ -13,6 +13,9 @@ from mirrors.backends.base import MirrorBackend, Traits
 from mirrors.backends.local import LocalMirror
 from mirrors.backends.s3 import S3Mirror
 from mirrors.backends.s3_words import S3Place
+from mirrors.backends.zenodo import ZenodoMirror
+from mirrors.backends.zenodo_client import Account as ZenodoAccount
+from mirrors.backends.zenodo_client import ZenodoClient
 from mirrors.credentials import credentials_of
 from mirrors.errors import MirrorRefusedError
 from mirrors.knock import address_of
@@ -105,9 +108,28 @@ def open_s3(mirror: Mirror) -> S3Mirror:
     return S3Mirror(service, place, scratch=settings.DFC_DATA_DIR / "scratch")
 
 
+def open_zenodo(mirror: Mirror) -> MirrorBackend:
+    """Open the account of a token; raises MirrorRefusedError naming the variable that is not set."""
+    keys = credentials_of(mirror.slug, settings.DFC_MIRROR_SECRETS)
+    keys.need("token")
+    contact = f"; {settings.DFC_CONTACT_EMAIL}" if settings.DFC_CONTACT_EMAIL else ""
+    account = ZenodoAccount(
+        api=mirror.endpoint,
+        token=keys.token,
+        names=f"{keys.names}TOKEN",
+        agent=f"Data for Canada (+{settings.DFC_SITE_URL}{contact})",
+        allowed=networks(settings.DFC_PRIVATE_NETWORKS),
+        call_s=settings.DFC_SERVICE_CALL_S,
+    )
+    return ZenodoMirror(
+        ZenodoClient(account), mirror.public_url, community=mirror.collection, settle_s=mirror.settle_s
+    )
+
+
 OPENERS: Mapping[str, Callable[[Mirror], MirrorBackend]] = {
     Mirror.Kind.LOCAL: open_local,
     Mirror.Kind.S3: open_s3,
+    Mirror.Kind.ZENODO: open_zenodo,
     Mirror.Kind.INTERNET_ARCHIVE: open_internet_archive,
 }
 OPENED_KINDS = tuple(OPENERS)

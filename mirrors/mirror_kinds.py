@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -12,6 +13,8 @@ from mirrors.mirror_entry import Finding, MirrorEntry, public_findings, service_
 from mirrors.models import Mirror, MirrorQuerySet
 
 COLLECTION = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,99})?")
+COMMUNITY = re.compile(r"[a-z0-9_-]{0,100}")
+LEAST_SETTLE_S = 30  # an index has been seen to lag by seconds, at times by more
 WORD = re.compile(r"[A-Za-z0-9_.-]*")
 
 
@@ -109,7 +112,37 @@ def internet_archive_findings(entry: MirrorEntry, others: MirrorQuerySet) -> Ite
     for mirror in others.filter(kind=Mirror.Kind.INTERNET_ARCHIVE, is_sandbox=entry.is_sandbox)[:1]:
         yield (
             "kind",
-            _("mirror %(mirror)s is at the Internet Archive already, so one copy would count as two. Use that one.")
+            _("mirror %(mirror)s is at the same service, so that one copy would count as two.")
+            % {"mirror": repr(mirror.slug)},
+        )
+
+
+def zenodo_findings(entry: MirrorEntry, others: MirrorQuerySet) -> Iterator[Finding]:
+    """Refuse what is no address of the API, what is no community, and a second mirror at the same service."""
+    yield from service_findings(entry)
+    yield from public_findings(entry)
+    if not urlsplit(entry.endpoint).path.rstrip("/").endswith("/api"):
+        yield (
+            "endpoint",
+            _("%(address)s is not where Zenodo's API is. Write it like https://zenodo.org/api.")
+            % {"address": repr(entry.endpoint)},
+        )
+    if not COMMUNITY.fullmatch(entry.collection):
+        yield (
+            "collection",
+            _("%(community)s is no short name of a community: a-z, 0-9, hyphens and underscores, or nothing.")
+            % {"community": repr(entry.collection)},
+        )
+    if entry.settle_s < LEAST_SETTLE_S and not entry.is_sandbox:
+        yield (
+            "settle_s",
+            _("Zenodo shows late what was made there. Give it at least %(least)s seconds.")
+            % {"least": LEAST_SETTLE_S},
+        )
+    for mirror in others.filter(kind=Mirror.Kind.ZENODO, endpoint=entry.endpoint):
+        yield (
+            "endpoint",
+            _("mirror %(mirror)s is at the same service, so that one copy would count as two.")
             % {"mirror": repr(mirror.slug)},
         )
 
@@ -117,5 +150,6 @@ def internet_archive_findings(entry: MirrorEntry, others: MirrorQuerySet) -> Ite
 FINDINGS: Mapping[str, Callable[[MirrorEntry, MirrorQuerySet], Iterator[Finding]]] = {
     Mirror.Kind.LOCAL: local_findings,
     Mirror.Kind.S3: s3_findings,
+    Mirror.Kind.ZENODO: zenodo_findings,
     Mirror.Kind.INTERNET_ARCHIVE: internet_archive_findings,
 }

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.db.models import Sum
 from catalog.citation import PUBLISHER
 from catalog.models import Asset, Dataset, Provider, Version
 from mirrors.backends.base import Party, Record, Relation
+from mirrors.lineage import previous_record_id
 from mirrors.models import Deposit
 from releases.models import Decision, Release
 
@@ -26,12 +27,12 @@ NOTICES: dict[str, tuple[str, str, str]] = {
 
 def record(deposit: Deposit) -> Record:
     """Describe a deposit as our rows do at this moment; needs version, dataset, licence and package read along."""
-    version = deposit.version
-    return describe_version(version, urn=f"urn:uuid:{deposit.urn}", besides=deposit)
+    described = describe_version(deposit.version, urn=f"urn:uuid:{deposit.urn}", besides=deposit)
+    return replace(described, previous_record_id=previous_record_id(deposit))
 
 
 def describe_version(version: Version, *, urn: str, besides: Deposit | None = None) -> Record:
-    """Describe a version; the records of other mirrors than that of `besides` are named as relations."""
+    """Describe a version; what is public at other mirrors than that of `besides` is named as relations."""
     notice_en, notice_fr = notices(version)
     sealed = Asset.objects.filter(item__version=version)
     data = sealed.filter(role=Asset.Role.DATA).order_by("media_type")
@@ -126,7 +127,7 @@ def first_approval(dataset: Dataset) -> date | None:
 
 def relations(version: Version, besides: Deposit | None) -> Iterator[Relation]:
     yield Relation(SAME_BYTES, landing_page(version), "URL")
-    others = Deposit.objects.filter(version=version).exclude(state=Deposit.State.REMOVED)
+    others = Deposit.objects.filter(version=version, state=Deposit.State.PUBLIC, mirror__is_sandbox=False)
     if besides:
         others = others.exclude(pk=besides.pk)
     for other in others.order_by("mirror"):

@@ -6,13 +6,13 @@
 3. Nothing is ever made here: a deposit and a DOI that exist are described. All of it can be repeated.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from django.db.models import DateTimeField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from catalog.models import Version
+from catalog.models import Dataset, Version
 from mirrors.backends.base import Record
 from mirrors.connect import connect, traits_of
 from mirrors.doi import rows
@@ -24,7 +24,7 @@ from mirrors.replicate import draft_of, find
 from releases.descriptions import request_descriptions
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
-from releases.models import Release, Step
+from releases.models import Job, Release, Step
 
 ASK = "mirrors.redescribe.ask_staff"
 STAFF = {
@@ -78,11 +78,11 @@ def stale_deposits(dataset_id: int) -> Iterator[StepSpec]:
 
 
 def public_deposits(dataset_id: int) -> list[Deposit]:
-    """Give the deposits of a dataset that are public, of versions that are, at mirrors that we still use."""
+    """Give the deposits of a dataset that are public, of versions that are, at mirrors in service."""
     related = ("version__dataset__licence", "version__dataset__package", "mirror")
-    found = Deposit.objects.filter(
-        version__dataset=dataset_id, state=Deposit.State.PUBLIC, mirror__is_enabled=True
-    ).exclude(version__state=Version.State.DRAFT)
+    in_service = Mirror.objects.in_service()
+    found = Deposit.objects.filter(version__dataset=dataset_id, state=Deposit.State.PUBLIC, mirror__in=in_service)
+    found = found.exclude(version__state=Version.State.DRAFT)
     return list(found.select_related(*related).order_by("pk"))
 
 
@@ -95,6 +95,32 @@ def stale_dois(dataset_id: int) -> Iterator[StepSpec]:
 
 def is_stale(doi: Doi) -> bool:
     return doi.state != rows.state_of(doi) or doi.described_digest != digest_of(rows.record_of(doi))
+
+
+def stale_datasets(datasets: Iterable[Dataset]) -> Iterator[tuple[Dataset, list[StepSpec]]]:
+    """Give each dataset of which a record or a DOI is not as our rows say, with what would be described."""
+    for dataset in datasets:
+        stale = list(expand_stale(dataset.pk))
+        if stale:
+            yield dataset, stale
+
+
+def expand_sweep(period: int) -> Sequence[StepSpec]:
+    return [StepSpec("mirrors.redescribe.sweep_stale", period, "Records and DOIs that are not up to date")]
+
+
+def sweep_stale(step: StepContext, period: int) -> None:
+    """Start what no cause has started: after a mirror's pause, a skipped step, a change of this site's address.
+
+    A dataset with such a job that is open, or waits for a person, is left to that.
+    """
+    begun = Job.objects.filter(pipeline="describe", state__in=[Job.State.OPEN, Job.State.FAILED])
+    datasets = Dataset.objects.exclude(pk__in=begun.values("subject")).order_by("pk")
+    step.progress(total_units=datasets.count())
+    for done, dataset in enumerate(datasets.iterator(), start=1):
+        for stale, _steps in stale_datasets([dataset]):
+            request_descriptions(stale.pk, cause=f"sweep:{period}:{stale.pk}")
+        step.progress(done_units=done)
 
 
 def describe_deposit(step: StepContext, deposit_id: int) -> None:

@@ -8,15 +8,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from django.conf import settings
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from catalog.models import Asset, Dataset, Version
 from catalog.storage.connect import own_storage
 from catalog.storage.files import OpenAt
+from mirrors.as_planned import refuse_unfit, refuse_unplanned
 from mirrors.backends.base import Draft, Receipt, Traits, Upload
 from mirrors.connect import connect, traits_of
 from mirrors.errors import NoMirrorError
+from mirrors.lineage import await_turn
 from mirrors.models import Deposit, Mirror, Policy, Replica
 from mirrors.record import digest_of, record
 from releases.descriptions import request_descriptions
@@ -25,7 +28,7 @@ from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
 
-CALL_S = 120.0
+QUESTIONS = 6  # that a mirror is asked at most to make a place for a version
 
 
 def mirrors_of(version: Version) -> dict[Mirror, bool]:
@@ -164,6 +167,8 @@ def made(step: StepContext, deposit: Deposit) -> Draft:
     key, described, backend = deposit_key(deposit.version), record(deposit), connect(deposit.mirror)
     if not backend.traits.has_drafts:
         return backend.prepare(key, described)
+    refuse_unfit(deposit)
+    await_turn(deposit)
 
     def search() -> str | None:
         found = backend.find(key, described)
@@ -175,7 +180,7 @@ def made(step: StepContext, deposit: Deposit) -> Draft:
                 "record",
                 find=search,
                 call=lambda: written(backend.prepare(key, described)),
-                timeout_s=CALL_S + deposit.mirror.settle_s,
+                timeout_s=QUESTIONS * settings.DFC_SERVICE_CALL_S + deposit.mirror.settle_s,
             )
         )
     )
@@ -286,8 +291,10 @@ def expand_open(deposit_id: int) -> Sequence[StepSpec]:
 def publish_deposit(step: StepContext, deposit_id: int) -> None:
     """Make the deposit public at the mirror, with the metadata of this moment. Safe to run twice."""
     deposit = find(deposit_id)
-    described = record(deposit)
-    receipt = connect(deposit.mirror).publish(draft_of(deposit), described)
+    described, backend = record(deposit), connect(deposit.mirror)
+    if backend.traits.has_drafts:
+        refuse_unplanned(deposit, backend.listing(draft_of(deposit)))
+    receipt = backend.publish(draft_of(deposit), described)
     with step.finish():
         keep_concept(deposit.version, receipt)
         Deposit.objects.filter(pk=deposit_id).update(

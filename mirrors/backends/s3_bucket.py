@@ -9,7 +9,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from catalog.storage.answers import AlreadyThereError, BehindTheEndError, UploadGoneError, translated
+from catalog.storage.answers import (
+    NOT_S3,
+    AlreadyThereError,
+    BehindTheEndError,
+    UploadGoneError,
+    made,
+    translated,
+)
 from catalog.storage.base import StorageRefusedError, StorageUnavailableError
 from catalog.storage.client import Service, client_of
 from catalog.storage.files import FileBusyError, SourceLengthError, StorageKeyError, names
@@ -18,6 +25,7 @@ from mirrors.backends.s3_words import OTHER, UNAVAILABLE, S3Place, is_full, sent
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 MD5 = re.compile(r"[0-9a-f]{32}")
+LISTING = {"Name", "MaxKeys", "KeyCount", "IsTruncated"}  # of which each service gives some
 WHOLE = "FULL_OBJECT"
 UNSAID = {"400", "403", "404"}  # a HEAD has no words; a listing says why
 FAILURES = (
@@ -63,6 +71,8 @@ class S3Bucket:
         """Give one name that begins so, if there is any."""
         with translated(prefix):
             page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
+            if not page.keys() & LISTING:
+                raise made(StorageUnavailableError, prefix, "its answer is no listing", NOT_S3)
             return [one["Key"] for one in page.get("Contents", ())]
 
     def made_scratch(self) -> Path:

@@ -23,7 +23,7 @@ from mirrors.backends.zenodo_deposits import CREATED, DONE, PUBLIC, UNSUBMITTED,
 from mirrors.backends.zenodo_files import Measured, refuse_other_bytes, refuse_unfit, stats_of
 from mirrors.backends.zenodo_metadata import communities_of, differences, metadata, urns_of
 from mirrors.backends.zenodo_names import flat, path_of
-from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
+from mirrors.errors import MirrorRefusedError, MirrorSettlingError, MirrorUnavailableError
 
 OWN_PREFIX = "10.5281/"  # a DOI of this prefix may be sent back as a record's own; any other would be a foreign one
 CLEANED = {"description", "notes", "keywords"}  # what the service may show otherwise than it was sent
@@ -98,8 +98,8 @@ class ZenodoMirror:
             raise self.not_yet(f"{record_id}: another version took this draft in the same moment.")
         return draft
 
-    def not_yet(self, finding: str) -> MirrorUnavailableError:
-        return MirrorUnavailableError(f"{finding} It is tried again.", after_s=self.settle_s)
+    def not_yet(self, finding: str) -> MirrorSettlingError:
+        return MirrorSettlingError(f"{finding} It is tried again.", after_s=self.settle_s)
 
     def describe(self, draft: Draft, record: Record) -> None:
         deposit = self.deposits.there(draft.record_id)

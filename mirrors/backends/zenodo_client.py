@@ -24,7 +24,6 @@ from catalog.line import connected
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 SILENCE_S = 60.0
-CALL_S = 110.0  # of one question
 DAY_S = 86_400.0
 LEAST_BYTES_PER_S = 64 << 10  # a slower upload is broken off
 MOST_BYTES = 64 << 20
@@ -50,6 +49,7 @@ class Account:
     agent: str = "Data for Canada"
     allowed: Networks = ()
     pause_s: float = 1.0
+    call_s: float = 110.0  # the longest that one question may take
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class ZenodoClient:
         return self.api.removesuffix("/api")
 
     def ask(
-        self, method: str, address: str, content: Any = None, *, is_once: bool = False, total_s: float = CALL_S
+        self, method: str, address: str, content: Any = None, *, is_once: bool = False, total_s: float | None = None
     ) -> Reply:
         """Ask the API, and give its answer whatever its status, but 429, 5xx and what refuses our token.
 
@@ -102,7 +102,7 @@ class ZenodoClient:
         kind = {} if body is None else {"Content-Type": "application/json"}
         for left in reversed(range(TRIES)):
             try:
-                return self.checked(self.once(method, address, body, kind, total_s), left)
+                return self.checked(self.once(method, address, body, kind, total_s or self.account.call_s), left)
             except LimitedError as limit:
                 self.sleep(limit.wait_s)
             except MirrorUnavailableError:
@@ -128,7 +128,7 @@ class ZenodoClient:
         """Send a file as it comes, once; an answer that comes before its end counts."""
         url = self.own(address)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
-        total_s = CALL_S + size_bytes / LEAST_BYTES_PER_S
+        total_s = self.account.call_s + size_bytes / LEAST_BYTES_PER_S
         try:
             with connected(url, self.place(url), silence_s=SILENCE_S, total_s=total_s) as (connection, line):
                 try:

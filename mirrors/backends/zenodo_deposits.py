@@ -17,6 +17,7 @@ PAGE, MOST_PAGES = 100, 20
 CREATE_S, BEFORE_CREATE_S = 45.0, 60.0
 DONE, CREATED, ACCEPTED, NO_CONTENT, ABSENT = 200, 201, 202, 204, {404, 410}
 UNSUBMITTED, PUBLIC = "unsubmitted", "done"
+REFUSALS = 400
 Deposit = Mapping[str, Any]
 
 
@@ -130,12 +131,14 @@ class Deposits:
             self.expect(reply, "to remove a draft", NO_CONTENT, CREATED, DONE)
 
     def expect(self, reply: Reply, thing: str, *fine: int) -> Any:
-        """Give what was answered; raises MirrorRefusedError for a status that is not fine."""
-        if reply.status not in fine:
+        """Give what was answered; raises MirrorRefusedError for a refusal, MirrorUnavailableError for any other."""
+        if reply.status not in fine and reply.status >= REFUSALS:
             raise self.client.refused(reply, thing)
         told = reply.content()
-        if told is None and reply.status != NO_CONTENT:
-            raise MirrorUnavailableError(f"{self.client.api}: it answers without JSON. It is asked again.")
+        if reply.status not in fine or (told is None and reply.status != NO_CONTENT):
+            raise MirrorUnavailableError(
+                f"{self.client.api}: it answers {reply.status} in another form than its own. It is asked again."
+            )
         return told
 
     def read_deposit(self, reply: Reply, thing: str, *fine: int) -> Deposit:

@@ -24,12 +24,25 @@ class ZenodoDois:
 
     def register(self, name: str, record: Record) -> None:  # noqa: ARG002  the deposit's own job describes it
         """Make sure that Zenodo published what it had reserved; registering it may take it some minutes."""
-        deposits = Deposit.objects.filter(state=Deposit.State.PUBLIC)
-        if not (deposits.filter(Q(doi__iexact=name) | Q(concept_doi__iexact=name)).exists()):
+        named = Q(doi__iexact=name) | Q(concept_doi__iexact=name)
+        deposit = Deposit.objects.filter(named, state=Deposit.State.PUBLIC).order_by("pk").first()
+        if deposit is None:
             raise RegistrarUnavailableError(
                 f"{name}: no record of Zenodo is public under it yet. It is looked for again; if the deposit was "
                 "published under another DOI, ask the administrator."
             )
+        refuse_other_concept(deposit)
+
+
+def refuse_other_concept(deposit: Deposit) -> None:
+    """Raise RegistrarRefusedError for a record that is no new version of the one that the versions before have."""
+    known, told = deposit.version.dataset.concept_doi.lower(), deposit.concept_doi.lower()
+    if known and told and known != told:
+        raise RegistrarRefusedError(
+            f"{deposit.version}: {deposit.landing_url or deposit.record_id} at {deposit.mirror.name} belongs to "
+            f"{told}, the versions before to {known}. A draft is to be discarded, then retry; for a public record ask "
+            "Zenodo's staff to join them, and the administrator."
+        )
 
 
 def minting_mirror(version: Version) -> Mirror:
@@ -58,10 +71,5 @@ def reserved_doi(version: Version) -> str:
         raise RegistrarRefusedError(
             f"{version}: {mirror.name} has reserved no DOI for it. Look at its draft there, then retry here."
         )
-    known, told = version.dataset.concept_doi, deposit.concept_doi
-    if known and told and known.lower() != told.lower():
-        raise RegistrarRefusedError(
-            f"{version}: its draft at {mirror.name} belongs to {told}, the versions before to {known}. Ask the "
-            "administrator to discard that draft, then retry."
-        )
+    refuse_other_concept(deposit)
     return deposit.doi.lower()

@@ -139,6 +139,13 @@ def test_a_doi_names_its_version(query: str) -> None:
     assert named_version(query) == version
 
 
+def test_the_doi_of_all_versions_names_the_latest() -> None:
+    dataset = factories.dataset(concept_doi="10.5072/x")
+    versions = [factories.version(dataset, number) for number in ("1.0.0", "1.1.0", "2.0.0-beta")]
+    assert named_version("https://doi.org/10.5072/X") == versions[1]
+    assert named_version("10.5072/y") is None
+
+
 def test_the_name_of_a_version_names_it() -> None:
     version = factories.version()
     factories.item(version)

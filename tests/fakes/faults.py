@@ -8,6 +8,7 @@ done and the asker in the dark:
     limit, limit:2                      429, without and with Retry-After in seconds; nothing done
     slow:0.2, late:0.2                  the right answer, so many seconds after or before it is done
     truncate, short                     GET: the body is cut, or ends early as if that were all; else nothing wrong
+    say:<words>                         200 and those words, as from something that is not the service; nothing done
 
 A plan names faults for requests that match, one a request and then none; `ALWAYS` at its end repeats the one before.
 Chance is deterministic: whether the n-th `POST /a` fails depends on seed, method, path and n, not on who else asks.
@@ -244,6 +245,8 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "limit":
             wait = {"Retry-After": detail} if detail else {"X-RateLimit-Reset": str(int(time.time()))}
             return json_answer(429, {"status": 429, "message": "30 per 1 minute"}, **wait)
+        if kind == "say":
+            return Answer(200, detail.encode(), {"Content-Type": "application/json"})
         return None
 
     def send_faulty(self, answer: Answer, kind: str, detail: str) -> None:

@@ -118,6 +118,7 @@ class FakeZenodo(FakeServer):
         self.lag_s = 0.0
         self.most_files, self.most_bytes = 100, 50 * 10**9
         self.per_minute: int | None = None
+        self.loses: set[str] = set()  # names of metadata that it takes and does not keep
         self.doi_prefix = "10.5281"
         self.numbers = itertools.count(1000)
 
@@ -178,6 +179,10 @@ class FakeZenodo(FakeServer):
             raise ZenodoError(404, "The persistent identifier does not exist.")
         return deposit
 
+    def taken(self, request: Request) -> dict[str, Any]:
+        kept = zenodo_metadata.taken(self.sent(request))
+        return {name: value for name, value in kept.items() if name not in self.loses}
+
     def sent(self, request: Request) -> Any:
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             raise ZenodoError(415, "The media type is not supported.")
@@ -190,7 +195,7 @@ class FakeZenodo(FakeServer):
 
     def create(self, request: Request) -> Answer:
         client = self.client(request, WRITE)
-        metadata = zenodo_metadata.taken(self.sent(request))
+        metadata = self.taken(request)
         concept = next(self.numbers)
         deposit = self.add(concept, client.user, metadata)
         return json_answer(201, self.deposition(deposit))
@@ -210,7 +215,7 @@ class FakeZenodo(FakeServer):
         return json_answer(200, self.deposition(self.owned(request, number))["files"])
 
     def describe(self, request: Request, number: str) -> Answer:
-        deposit, metadata = self.drafted(request, number), zenodo_metadata.taken(self.sent(request))
+        deposit, metadata = self.drafted(request, number), self.taken(request)
         own = f"{self.doi_prefix}/zenodo.{number}"
         if metadata.get("doi", own) != own:
             raise ZenodoError(400, "A validation error occurred.", [("pids.doi", "The prefix is managed by Zenodo.")])

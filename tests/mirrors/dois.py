@@ -33,7 +33,7 @@ def roads(provider: str = Dataset.DoiProvider.TEST, **fields: Any) -> Dataset:
         "attribution_en": "R.",
         "attribution_fr": "R.",
     }
-    return factories.dataset(doi_provider=provider, **texts, **fields)
+    return factories.dataset(**{"doi_provider": provider, **texts, **fields})
 
 
 def approved(of: Dataset, number: str = "1.0.0") -> Release:

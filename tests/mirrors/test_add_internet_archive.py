@@ -49,7 +49,7 @@ def test_what_cannot_be_right_is_refused_with_a_sentence(facts: dict[str, str], 
 
 def test_a_second_account_there_would_be_no_second_copy() -> None:
     add_mirror(entry(), now=timezone.now())
-    with pytest.raises(MirrorRefusedError, match="'archive' is at the Internet Archive already"):
+    with pytest.raises(MirrorRefusedError, match="'archive' is at the same service"):
         add_mirror(entry(slug="archive-2"), now=timezone.now())
     assert add_mirror(entry(slug="trial", is_sandbox=True, collection="test_collection"), now=timezone.now()).pk
 

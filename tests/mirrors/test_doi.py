@@ -1,7 +1,8 @@
 """A version gets its DOI once, from the provider of its dataset, and it is registered when the version is public."""
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from django.utils import timezone
 from catalog.models import Dataset, Version
 from mirrors import connect
 from mirrors.backends.traits import ZENODO
+from mirrors.doi import datacite_client
 from mirrors.doi.connect import provider_of
 from mirrors.errors import RegistrarRefusedError, RegistrarUnavailableError, ReservationError
+from mirrors.knock import knock_once
 from mirrors.models import Deposit, Doi, Mirror, Policy
 from mirrors.redescribe import bring_doi, expand_dois
 from mirrors.replicate import publish_deposit
@@ -166,6 +169,49 @@ def test_a_reservation_that_broke_off_is_done_again_and_doubles_nothing(at: Regi
     assert fresh(release.version).doi is None
     version = reserve(release)
     assert sorted(at.server.dois) == [version.dataset.concept_doi, version.doi]
+
+
+class Killed(BaseException):
+    """The worker is gone."""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_any_call_the_next_attempt_ends_right(
+    at: Registry, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Each of the eight calls of a first publication is died at once: reserving two names, registering two."""
+    calls, dies_at = itertools.count(), 0
+
+    def dying(*words: Any) -> Any:
+        is_last = next(calls) == dies_at
+        if is_last and when == "before":
+            raise Killed
+        reply = knock_once(*words)
+        if is_last:
+            raise Killed
+        return reply
+
+    monkeypatch.setattr(datacite_client, "knock_once", dying)
+    for dies_at in range(8):
+        release, calls = approved(roads(DATACITE, identifier=f"ca_{dies_at}")), itertools.count()
+        deaths = survived(lambda: reserve(release)) + survived(lambda: [make_public(release)])  # noqa: B023
+        deaths += survived(lambda: register(release))  # noqa: B023
+        assert deaths == 1
+        names = [str(fresh(release.version).doi), fresh(release.version).dataset.concept_doi]
+        assert {at.state(name) for name in names} == {"findable"}
+        assert {at.server.handles[name] for name in names} == {at.attribute("url", name) for name in names}
+    assert len(at.server.dois) == 16
+    assert set(states().values()) == {"findable"}
+
+
+def survived(act: Callable[[], object]) -> int:
+    """Do it, and once more after it died; gives how often it died."""
+    try:
+        act()
+    except Killed:
+        act()
+        return 1
+    return 0
 
 
 def test_a_datacite_that_is_not_set_up_is_said(settings: Any) -> None:

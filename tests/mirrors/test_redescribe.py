@@ -11,6 +11,7 @@ from mirrors import connect
 from mirrors.backends.traits import ZENODO
 from mirrors.models import Deposit, Doi, Mirror
 from mirrors.record import digest_of, record
+from mirrors.redescribe import sweep_stale
 from mirrors.replicate import find
 from releases.descriptions import request_descriptions
 from releases.jobs import steering
@@ -18,6 +19,7 @@ from releases.models import Decision, Job, Step
 from tests.mirrors.datacite import PREFIX, Registry, registry
 from tests.mirrors.dois import (
     MemoryService,
+    attempt,
     decide,
     describe,
     fresh,
@@ -179,6 +181,26 @@ def test_drafts_and_mirrors_out_of_use_are_left_alone(services: dict[str, Memory
     request_descriptions(version.dataset_id, cause="any")
     describe()
     assert services == {}
+
+
+def test_what_no_cause_has_started_is_found_once_a_day(services: dict[str, MemoryService], settings: Any) -> None:
+    version = published(roads())
+    deposit = public_deposit(version, service_mirror(state=Mirror.State.PAUSED))
+    decide(Decision.Kind.REVISE, version)
+    describe()
+    assert services == {}
+    Mirror.objects.update(state=Mirror.State.ANSWERS)
+    for _ in range(2):
+        sweep_stale(attempt("mirrors.redescribe.sweep_stale", 7), 7)
+    describe()
+    assert said(deposit, services).title_fr == "Chemins"
+    assert list(sweeps()) == [f"describe:sweep:7:{version.dataset_id}"]
+    sweep_stale(attempt("mirrors.redescribe.sweep_stale", 8), 8)
+    assert sweeps().count() == 1
+
+
+def sweeps() -> Any:
+    return Job.objects.filter(key__startswith="describe:sweep:").values_list("key", flat=True)
 
 
 def test_the_last_word_is_right_when_a_change_comes_while_it_is_told(services: dict[str, MemoryService]) -> None:

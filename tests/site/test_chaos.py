@@ -40,6 +40,7 @@ class Publications:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.client, self.drafted, self.looked_at = folder, Client(), 0, 0.0
+        self.is_wanted = True
         self.author, self.reviewer = demo.person("author"), demo.person("reviewer")
         self.commit = recipe()
 
@@ -50,8 +51,11 @@ class Publications:
         self.looked_at = time.monotonic()
         while Release.objects.exclude(state=Release.State.PUBLISHED).count() < 2:
             self.drafted += 1
-            drafted(release_toml(self.commit, number=f"1.{self.drafted}.0"), self.author, self.folder)
+            self.draft(f"1.{self.drafted}.0")
         self.push()
+
+    def draft(self, number: str) -> None:
+        drafted(release_toml(self.commit, number=number), self.author, self.folder)
 
     def push(self) -> None:
         for release in Release.objects.exclude(state=Release.State.PUBLISHED):

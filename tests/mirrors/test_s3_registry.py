@@ -1,0 +1,262 @@
+"""A bucket in the registry: what is refused before it is kept, what its doctor tells, and what its rows lead to."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+
+from catalog.storage.multipart import Multipart, uploads
+from mirrors.add_mirror import add_mirror
+from mirrors.backends.s3_doctor import Symptom
+from mirrors.connect import connect, open_s3
+from mirrors.doctor import examine
+from mirrors.errors import MirrorRefusedError
+from mirrors.mirror_entry import MirrorEntry
+from mirrors.models import Check, Mirror, Replica
+from mirrors.replicate import put_replica
+from mirrors.tidy_uploads import expand_tidy, tidy_mirror
+from mirrors.verify import verify_deposit_replica
+from releases.models import Step
+from tests import factories
+from tests.mirrors.s3_mirrors import new_mirror
+from tests.mirrors.test_s3 import Answered, Told
+from tests.servers.s3 import ACCESS_KEY, SECRET_KEY, S3Server
+
+pytestmark = pytest.mark.django_db
+ENTRY = MirrorEntry(
+    slug="far",
+    kind="s3",
+    endpoint="https://s3.example.org",
+    bucket="data",
+    prefix="dfc/",
+    public_url="https://data.example.org/dfc",
+    operator="A library",
+    jurisdiction="CA",
+)
+
+
+def test_a_bucket_is_registered_with_all_that_was_said_of_it() -> None:
+    more: dict[str, Any] = {
+        "region": "ca-central-1",
+        "addressing": "path",
+        "storage_class": "STANDARD_IA",
+        "part_mib": 128,
+    }
+    mirror = add_mirror(replace(ENTRY, upload_checksum="md5", **more), now=timezone.now())
+    mirror.refresh_from_db()
+    assert (mirror.bucket, mirror.prefix, mirror.region, mirror.addressing) == (
+        "data",
+        "dfc/",
+        "ca-central-1",
+        "path",
+    )
+    assert (mirror.storage_class, mirror.upload_checksum, mirror.part_mib) == ("STANDARD_IA", "md5", 128)
+    mirror.full_clean()
+
+
+REFUSED = [
+    *(("endpoint", text, "is no address of a service") for text in ("", "s3.example.org", "https://a/?b", "ftp://a")),
+    *(
+        ("endpoint", text, "would be asked in the open")
+        for text in ("http://8.8.8.8", "https://10.0.0.1", "http://[::1]")
+    ),
+    *(("bucket", text, "is no name of a bucket") for text in ("", "a", "Data", "a/b", "a b")),
+    *(("prefix", text, "is no prefix") for text in ("dfc", "/dfc/", ".a/", "a//", "../")),
+    ("public_url", "data.example.org", "is no web address"),
+    ("addressing", "both", "'both' is not among auto, path, virtual"),
+    ("upload_checksum", "crc32", "'crc32' is not among sha256, md5"),
+    ("region", "ca central", "is no word of a service"),
+    ("storage_class", "cold!", "is no word of a service"),
+    *(("part_mib", number, "none that services take") for number in (0, 4, 1025)),
+    ("settle_s", -1, "settle time is below nothing"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "sentence"), REFUSED)
+def test_a_wrong_field_of_a_bucket_is_refused(field: str, value: Any, sentence: str) -> None:
+    given: dict[str, Any] = {field: value}
+    with pytest.raises(MirrorRefusedError, match=sentence):
+        add_mirror(replace(ENTRY, **given), now=timezone.now())
+    assert not Mirror.objects.exists()
+
+
+@pytest.mark.parametrize("prefix", ["", "dfc/", "dfc/more/"])
+def test_one_place_does_not_count_as_two_copies(prefix: str) -> None:
+    add_mirror(replace(ENTRY, slug="first"), now=timezone.now())
+    with pytest.raises(MirrorRefusedError, match="that of mirror 'first' lie in each other"):
+        add_mirror(replace(ENTRY, prefix=prefix), now=timezone.now())
+    add_mirror(replace(ENTRY, slug="second", prefix="dfc-2/"), now=timezone.now())
+    add_mirror(replace(ENTRY, slug="third", bucket="data-2"), now=timezone.now())
+
+
+def test_the_command_takes_what_a_bucket_needs(capsys: Any) -> None:
+    named = ("kind", "endpoint", "bucket", "prefix", "public_url", "operator", "jurisdiction")
+    words = [f"--{name.replace('_', '-')}={getattr(ENTRY, name)}" for name in named]
+    call_command("mirror", "add", "far", *words, "--upload-checksum=md5", "--part-mib=16", "--json")
+    mirror = Mirror.objects.get()
+    assert (mirror.kind, mirror.bucket, mirror.upload_checksum, mirror.part_mib) == ("s3", "data", "md5", 16)
+    with pytest.raises(CommandError, match="is no name of a bucket"):
+        call_command("mirror", "add", "near", *words, "--bucket=B")
+
+
+def test_the_form_takes_what_a_bucket_needs() -> None:
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("operator", password=None))
+    typed = {name: str(text) for name, text in vars(ENTRY).items() if text not in {None, False}}
+    answer = client.post("/admin/mirrors/mirror/add/", {**typed, "name": "Far", "prefix": "dfc", "is_enabled": "on"})
+    assert "is no prefix" in answer.content.decode()
+    answer = client.post("/admin/mirrors/mirror/add/", {**typed, "name": "Far", "is_enabled": "on"})
+    assert answer.status_code == 302, answer.content.decode()
+    assert Mirror.objects.get().bucket == "data"
+
+
+@pytest.mark.parametrize("missing", ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY"])
+def test_a_bucket_without_keys_is_not_opened_and_the_variable_is_named(settings: Any, missing: str) -> None:
+    keys = {"DFC_MIRROR_FAR_ACCESS_KEY_ID": "a", "DFC_MIRROR_FAR_SECRET_ACCESS_KEY": "b"}
+    settings.DFC_MIRROR_SECRETS = {name: text for name, text in keys.items() if not name.endswith(f"FAR_{missing}")}
+    with pytest.raises(MirrorRefusedError, match=f"DFC_MIRROR_FAR_{missing}: it is not set"):
+        connect(factories.mirror("far", kind="s3", endpoint="https://s3.example.org", bucket="data"))
+
+
+@pytest.fixture
+def far(s3: S3Server, settings: Any, tmp_path: Path) -> Mirror:
+    """Give a mirror at the tests' server, whose objects anybody may read."""
+    settings.DFC_MIRROR_SECRETS = {
+        "DFC_MIRROR_FAR_ACCESS_KEY_ID": ACCESS_KEY,
+        "DFC_MIRROR_FAR_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+    settings.DFC_DATA_DIR = tmp_path
+    backend = new_mirror(s3, tmp_path)
+    backend.objects.client.put_bucket_acl(Bucket="mirrors", ACL="public-read")
+    return factories.mirror(
+        "far",
+        kind="s3",
+        endpoint=s3.endpoint,
+        bucket="mirrors",
+        prefix=backend.place.prefix,
+        region="us-east-1",
+        addressing="path",
+        public_url=f"{s3.endpoint}/v1/AUTH_test/mirrors/{backend.place.prefix.rstrip('/')}",
+    )
+
+
+def results(mirror: Mirror) -> dict[str, str]:
+    return {one.check: one.result for one in examine(mirror)}
+
+
+def left(mirror: Mirror) -> list[str]:
+    backend = open_s3(mirror)
+    unfinished = uploads(backend.objects.client, "mirrors", mirror.prefix)
+    return [*backend.objects.names_below(mirror.prefix), *(one.upload_id for one, _ in unfinished)]
+
+
+ALL = ("enter", "write", "immutable", "checksum", "range", "metadata", "etag", "parts", "public", "public-range")
+GOOD = dict.fromkeys(ALL, "good") | {"clean": "good"}
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("checksum", ["sha256", "md5"])
+def test_the_doctor_finds_a_good_service_good_and_leaves_nothing(far: Mirror, checksum: str) -> None:
+    far.upload_checksum = checksum
+    assert results(far) == GOOD | {"cors": "weak"}, "the server's buckets have no rule for browsers"
+    assert left(far) == []
+
+
+def ignores(params: dict[str, Any]) -> None:
+    for name in ("IfNoneMatch", "ChecksumSHA256"):
+        params.pop(name, None)
+    params["Metadata"] = {}
+
+
+@pytest.mark.s3
+def test_the_doctor_sees_what_a_service_ignores(far: Mirror) -> None:
+    with Told(open_s3(far), "PutObject", ignores):
+        found = results(far)
+    weak = {"immutable": "weak", "checksum": "weak", "metadata": "weak", "cors": "weak"}
+    assert found == GOOD | weak
+    assert left(far) == []
+
+
+@pytest.mark.s3
+def test_the_doctor_ends_early_where_the_keys_open_nothing(far: Mirror, settings: Any, capsys: Any) -> None:
+    settings.DFC_MIRROR_SECRETS |= {"DFC_MIRROR_FAR_SECRET_ACCESS_KEY": "other"}
+    with pytest.raises(CommandError, match="At least one thing that a mirror needs is missing"):
+        call_command("mirror", "doctor", "far", "--json")
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["result"], row["check"]) == ("bad", "enter")
+    assert "DFC_MIRROR_FAR_SECRET_ACCESS_KEY" in row["finding"]
+
+
+@pytest.mark.s3
+def test_the_doctor_sees_a_wrong_public_address(far: Mirror) -> None:
+    far.public_url += "/elsewhere"
+    found = results(far)
+    assert found.pop("public") == "bad"
+    assert "cors" not in found
+    assert found == {name: one for name, one in GOOD.items() if not name.startswith("public")}
+
+
+@pytest.mark.s3
+def test_the_doctor_says_what_is_left_where_nothing_may_be_deleted(far: Mirror) -> None:
+    with Answered(open_s3(far), "DeleteObject", lambda _request: (403, "AccessDenied")):
+        last: Symptom = examine(far)[-1]
+    assert (last.check, last.result) == ("clean", "bad")
+    assert "by hand" in last.finding
+
+
+def test_a_directory_has_no_doctor() -> None:
+    with pytest.raises(MirrorRefusedError, match="there is no doctor for mirrors of kind local"):
+        examine(factories.mirror("north"))
+
+
+@pytest.mark.s3
+def test_a_copy_is_put_from_our_own_storage_and_read_back(far: Mirror) -> None:
+    asset = factories.asset(is_stored=True)
+    copy = factories.replica(asset, far, Replica.State.PENDING, locator="")
+    put_replica(factories.step("mirrors.replicate.put_replica", copy.pk), copy.pk)
+    verify_deposit_replica(factories.step("mirrors.verify.verify_deposit_replica", copy.pk), copy.pk)
+    copy.refresh_from_db()
+    assert copy.state == Replica.State.VERIFIED
+    assert copy.url == f"{far.public_url}/{asset.storage_key}"
+    (check,) = Check.objects.filter(replica=copy)
+    assert (check.level, check.checksum_seen) == (Check.Level.FULL, hashlib.sha256(factories.CONTENT).hexdigest())
+
+
+@pytest.fixture
+def begun(far: Mirror) -> Iterator[Multipart]:
+    """Give an upload that was begun at the mirror, and never continued."""
+    backend = open_s3(far)
+    upload = Multipart.begin(backend.objects.client, "mirrors", f"{far.prefix}old.bin", metadata={})
+    yield upload
+    upload.abort()
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("state", [None, Step.State.FAILED, Step.State.DONE])
+def test_an_old_upload_goes_unless_a_step_may_go_on_with_it(
+    far: Mirror, begun: Multipart, monkeypatch: Any, state: str | None
+) -> None:
+    if state:
+        factories.step().save({"upload_id": begun.upload_id})
+        Step.objects.update(state=state, error="It failed.")
+    tidy_mirror(factories.step("mirrors.tidy_uploads.tidy_mirror", far.pk), far.pk)
+    assert left(far) == [begun.upload_id], "it is not a week old"
+    monkeypatch.setattr("mirrors.tidy_uploads.CONTINUED_WITHIN", timedelta(days=-1))
+    tidy_mirror(factories.step("mirrors.tidy_uploads.tidy_mirror", far.pk + 1), far.pk)
+    assert left(far) == ([begun.upload_id] if state == Step.State.FAILED else [])
+
+
+def test_only_buckets_in_service_are_tidied() -> None:
+    factories.mirror("north")
+    far = factories.mirror("far", kind="s3")
+    factories.mirror("off", kind="s3", is_enabled=False)
+    assert [one.subject for one in expand_tidy(1)] == [far.pk]

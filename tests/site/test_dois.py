@@ -1,0 +1,120 @@
+"""DOIs as people meet them: on the pages of versions and datasets in both languages, in the admin, by command."""
+
+import html
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils.translation import gettext, override
+
+from catalog.models import Dataset, Version
+from dfc_site import demo
+from mirrors.models import Doi
+from releases.models import Job, Release
+
+
+@pytest.fixture
+def version(published: Release) -> Version:
+    return Version.objects.select_related("dataset").get(pk=published.version_id)
+
+
+def words_of(client: Client, address: str) -> str:
+    text = client.get(address).content.decode()
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def pages(version: Version, language: str = "en") -> tuple[str, str]:
+    """Give the addresses of a version's page and of its dataset's."""
+    dataset = f"/{language}/datasets/{version.dataset.identifier}/"
+    return f"{dataset}{version.shown}/", dataset
+
+
+def of_datacite(state: str) -> None:
+    Dataset.objects.update(doi_provider="datacite")
+    Doi.objects.update(provider="datacite", state=state)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_doi_of_all_versions_stands_on_both_pages_and_a_test_doi_is_marked(
+    version: Version, client: Client, language: str
+) -> None:
+    with override(language):
+        head, mark = gettext("DOI of all versions"), gettext("test DOI")
+    for address in pages(version, language):
+        words = words_of(client, address)
+        assert f"{head} {version.dataset.concept_doi}" in words
+        assert mark in words
+    assert f"{version.doi} {mark}" in words_of(client, pages(version, language)[0])
+
+
+def test_a_page_says_when_its_doi_was_registered(version: Version, client: Client) -> None:
+    doi = Doi.objects.get(version=version)
+    assert doi.registered_at is not None
+    assert f"DOI registered {doi.registered_at:%Y-%m-%d}" in words_of(client, pages(version)[0])
+
+
+def test_a_page_says_that_its_doi_is_being_registered_until_it_is(version: Version, client: Client) -> None:
+    of_datacite("reserved")
+    for address in pages(version):
+        assert "DOI being registered" in words_of(client, address)
+    assert "Its DOI is being registered: it will lead here" in words_of(client, pages(version)[0])
+    of_datacite("findable")
+    for address in pages(version):
+        assert "being registered" not in words_of(client, address)
+
+
+def test_a_dataset_is_cited_by_the_doi_of_all_its_versions_once_that_leads_somewhere(
+    version: Version, client: Client
+) -> None:
+    concept = version.dataset.concept_doi
+    assert f"https://doi.org/{concept}" not in words_of(client, pages(version)[1])
+    of_datacite("findable")
+    assert f"[Data set]. https://doi.org/{concept}" in words_of(client, pages(version)[1])
+    Doi.objects.filter(version=None).update(state="reserved", registered_at=None)
+    assert f"https://doi.org/{concept}" not in words_of(client, pages(version)[1])
+
+
+def test_the_publication_shows_how_its_doi_became_findable(published: Release) -> None:
+    job = Job.objects.get(pipeline="publish")
+    steps = job.steps.filter(function="mirrors.redescribe.bring_doi")
+    version = Version.objects.select_related("dataset").get(pk=published.version_id)
+    assert {step.label for step in steps} == {f"DOI · {version.doi}", f"DOI · {version.dataset.concept_doi}"}
+    assert {step.state for step in steps} == {"done"}
+    assert set(Doi.objects.values_list("state", flat=True)) == {"findable"}
+    assert Job.objects.get(key=f"describe:release:{published.pk}").state == "done"
+
+
+def test_the_admin_shows_dois_and_lets_nobody_change_them(version: Version, client: Client) -> None:
+    client.force_login(demo.person("author"))
+    doi = Doi.objects.get(version=version)
+    assert str(version.doi) in client.get("/admin/mirrors/doi/").content.decode()
+    assert client.post(f"/admin/mirrors/doi/{doi.pk}/change/", {"name": "10.5072/other"}).status_code == 403
+    assert client.post(f"/admin/mirrors/doi/{doi.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def told(*words: str) -> Any:
+    out = io.StringIO()
+    call_command("doi", *words, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_the_command_lists_dois_and_describes_what_is_not_up_to_date(version: Version, settings: Any) -> None:
+    listed = told("list", version.dataset.identifier)
+    assert [(one["doi"], one["state"]) for one in listed] == [
+        (version.dataset.concept_doi, "findable"),
+        (version.doi, "findable"),
+    ]
+    assert told("describe") == []
+    settings.DFC_SITE_URL = "https://elsewhere.example.org"
+    jobs = Job.objects.count()
+    stale = {one["describes"] for one in told("describe", "--dry-run")}
+    assert {f"DOI · {version.doi}", f"DOI · {version.dataset.concept_doi}"} <= stale
+    assert Job.objects.count() == jobs
+    assert {one["describes"] for one in told("describe")} == stale
+    assert Job.objects.filter(key__startswith="describe:command:").count() == 1
+    with pytest.raises(CommandError, match="no dataset has that identifier"):
+        told("list", "ca_nothing")
