@@ -75,6 +75,7 @@ def open_internet_archive(mirror: Mirror) -> MirrorBackend:
             collection=mirror.collection,
             contact=f"Data for Canada ({settings.DFC_SITE_URL})",
             settle_s=mirror.settle_s,
+            call_s=settings.DFC_SERVICE_CALL_S,
         )
     )
 

@@ -30,6 +30,7 @@ from mirrors.errors import MirrorRefusedError, MirrorSettlingError
 __all__ = ["Account", "InternetArchiveMirror"]
 
 OWN_FILES = ("_meta.xml", "_files.xml", "_meta.sqlite", "_reviews.xml", "_archive.torrent")
+WORTH_ASKING_BYTES = 1 << 18  # what is shorter is sent sooner than it is asked whether it would be taken
 HISTORY = "history/"
 GB = 10**9
 Entry = dict[str, Any]
@@ -124,7 +125,8 @@ class InternetArchiveMirror:
     def send(self, draft: Draft, upload: Upload, item: Entry, checkpoint: Checkpoint, progress: Progress) -> None:
         """Send a file, with the item's metadata if it makes the item; notes before and after what is known of it."""
         metadata = {} if item or not draft.record else at_creation(self.metadata_of(draft.record))
-        self.client.refuse_if_full(draft.record_id)
+        if upload.size_bytes >= WORTH_ASKING_BYTES:
+            self.client.refuse_if_full(draft.record_id)
         headers = {
             "Content-MD5": upload.md5,
             "x-archive-size-hint": str(max(draft.size_bytes, upload.size_bytes)),
@@ -155,16 +157,15 @@ class InternetArchiveMirror:
 
     def listing(self, draft: Draft) -> Mapping[str, RemoteStat]:
         item = self.client.metadata(draft.record_id)
-        is_settling = self.is_settling(draft.record_id)
-        return {path: stat_of(entry, is_settling) for path, entry in files_of(draft.record_id, item).items()}
+        return {path: stat_of(entry, item) for path, entry in files_of(draft.record_id, item).items()}
 
     def stat(self, locator: str) -> RemoteStat | None:
         identifier, _, path = locator.partition("/")
-        entry = files_of(identifier, self.client.metadata(identifier)).get(path)
-        is_settling = self.is_settling(identifier)
-        if entry is None and is_settling:
+        item = self.client.metadata(identifier)
+        entry = files_of(identifier, item).get(path)
+        if entry is None and self.is_settling(identifier):
             raise self.settling(locator)
-        return None if entry is None else stat_of(entry, is_settling)
+        return None if entry is None else stat_of(entry, item)
 
     def is_settling(self, identifier: str) -> bool:
         """Tell whether tasks of an item are to come; MirrorRefusedError if one failed and blocks the rest."""
@@ -253,9 +254,9 @@ def size_of(entry: Entry) -> int:
     return int(text) if text.isascii() and text.isdecimal() else -1
 
 
-def stat_of(entry: Entry, is_settling: bool) -> RemoteStat:  # noqa: FBT001  a fact of the value
+def stat_of(entry: Entry, item: Entry) -> RemoteStat:
     checksums = {name: str(entry[name]).lower() for name in ("md5", "sha1") if entry.get(name)}
-    return RemoteStat(size_of(entry), checksums, is_settling=is_settling)
+    return RemoteStat(size_of(entry), checksums, is_settling=bool(item.get("pending_tasks") or item.get("tasks")))
 
 
 def mark_of(locator: str, upload: Upload) -> str:
