@@ -14,7 +14,7 @@ from mirrors.errors import MirrorRefusedError, MirrorSettlingError
 from mirrors.models import Check, Deposit, Incident, Mirror, Replica
 from mirrors.recheck import look_again, start_recheck
 from mirrors.replicate import owe_replicas, start_deposit
-from releases.jobs import engine
+from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
 from tests.fakes.internet_archive import ACCESS, SECRET, InternetArchive
@@ -157,6 +157,30 @@ def test_a_worker_that_is_killed_in_between_leaves_one_item_and_no_file_twice(
     assert brought.copies() == [Replica.State.VERIFIED] * 2
     assert list(brought.server.made) == [brought.identifier]
     assert brought.server.count("PUT *") == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_goes_wrong_on_the_way_there_is_one_item_and_every_byte_is_right(
+    brought: Brought, settings: Any, seed: int
+) -> None:
+    settings.DFC_PATIENCE_S = 0.0
+    brought.server.faults.probability, brought.server.faults.seed, brought.server.queue_s = 0.3, seed, 0.02
+    for _ in range(200):
+        brought.run(1)
+        for step in Step.objects.filter(state=Step.State.FAILED):
+            steering.retry(step, by=None)
+        if not Job.objects.filter(state=Job.State.OPEN, pipeline="deposit").exists():
+            break
+    brought.server.faults.clear()
+    brought.server.drain()
+    assert brought.copies() == [Replica.State.VERIFIED] * 2
+    assert list(brought.server.made) == [brought.identifier]
+    files = brought.server.items[brought.identifier].files
+    assert {name: file.content for name, file in files.items()} == {
+        "roads.geojson": factories.CONTENT,
+        "sources/routes.bin": ROUTES,
+    }
+    assert not Check.objects.exclude(result=Check.Result.PASSED).exists()
 
 
 def test_a_damaged_file_is_found_through_its_public_address_and_put_again_beside_its_history(
