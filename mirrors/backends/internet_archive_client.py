@@ -154,7 +154,11 @@ class Client:
 
     def metadata(self, identifier: str) -> dict[str, Any]:
         """Give all that is told of an item; empty for one that is not there, or not yet."""
-        return self.told(f"{SITE}/metadata/{identifier}", {})
+        said = self.told(f"{SITE}/metadata/{identifier}", {})
+        is_clear = isinstance(said.get("metadata", {}), dict) and isinstance(said.get("files", []), list)
+        if "error" in said or not is_clear:
+            raise self.unclear(identifier)
+        return said
 
     def tasks(self, identifier: str) -> dict[str, int]:
         """Count an item's tasks by `queued`, `running` and `paused`, and as `error` those that failed."""

@@ -419,6 +419,17 @@ def test_an_answer_that_says_nothing_is_no_verdict(
         mirror.stat(f"{NAME}/absent.bin")
 
 
+@pytest.mark.parametrize("said", ['{"error": "later"}', '{"metadata": []}', '{"metadata": {}, "files": {"a": 1}}'])
+def test_an_item_that_is_told_in_no_way_that_we_know_is_no_verdict(
+    server: InternetArchive, mirror: InternetArchiveMirror, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(InternetArchive, "read_metadata", lambda *_words: Answer(200, said.encode()))
+    draft = Draft(KEY, NAME, record=RECORD)
+    for act in (lambda: mirror.stat(LOCATOR), lambda: mirror.listing(draft), lambda: mirror.find(KEY, RECORD)):
+        with pytest.raises(MirrorUnavailableError, match="gave no clear answer about"):
+            act()
+
+
 def test_a_source_is_read_as_it_is_sent_and_never_ahead(mirror: InternetArchiveMirror) -> None:
     source, sent = Source(ROADS), list[int]()
 

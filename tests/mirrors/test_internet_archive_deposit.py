@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from catalog.models import Asset
 from mirrors.connect import connect, traits_of
+from mirrors.doctor import examine
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError
 from mirrors.models import Check, Deposit, Incident, Mirror, Replica
 from mirrors.recheck import look_again, start_recheck
@@ -17,7 +18,7 @@ from mirrors.replicate import owe_replicas, start_deposit
 from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
-from tests.fakes.internet_archive import ACCESS, SECRET, InternetArchive
+from tests.fakes.internet_archive import ACCESS, GLOBAL, SECRET, InternetArchive, Item
 from tests.mirrors.archives import archive
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_storage_dir")]
@@ -236,6 +237,19 @@ def test_without_keys_or_at_a_private_address_it_is_not_opened(brought: Brought,
     settings.DFC_MIRROR_SECRETS = {}
     with pytest.raises(MirrorRefusedError, match="DFC_MIRROR_ARCHIVE_ACCESS_KEY_ID: it is not set"):
         connect(brought.deposit.mirror)
+
+
+def test_the_doctor_tells_what_is_wrong_and_makes_nothing(brought: Brought, settings: Any) -> None:
+    mirror, server = brought.deposit.mirror, brought.server
+    assert [one.result for one in examine(mirror)] == ["good", "good", "good"]
+    settings.DFC_MIRROR_SECRETS |= {"DFC_MIRROR_ARCHIVE_SECRET_ACCESS_KEY": "wrong"}
+    assert "DFC_MIRROR_ARCHIVE_SECRET_ACCESS_KEY" in examine(mirror)[0].finding
+    settings.DFC_MIRROR_SECRETS |= {"DFC_MIRROR_ARCHIVE_SECRET_ACCESS_KEY": SECRET}
+    server.slow_down, mirror.collection = GLOBAL, "museum"
+    assert [one.result for one in examine(mirror)] == ["good", "bad", "bad"]
+    server.items["museum"] = Item({"mediatype": "collection"})
+    assert examine(mirror)[2].result == "good"
+    assert server.made == {}
 
 
 def test_the_web_process_does_not_load_the_package() -> None:
