@@ -26,7 +26,12 @@ from releases.models import Job
 from tests import factories
 from tests.factories import CONTENT
 from tests.fakes.internet_archive import ACCESS, SECRET, UPLOADER, File, InternetArchive, Item
+from tests.fakes.zenodo import TOKEN
+from tests.mirrors import zenodos
 from tests.mirrors.archives import archive
+from tests.mirrors.test_contract import Kept, quiet, upload
+from tests.mirrors.zenodo_deposits import ROADS
+from tests.mirrors.zenodos import zenodo
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_storage_dir")]
 RAIL = b"rail" * 5000
@@ -54,7 +59,7 @@ def memory(version: Version, files: dict[str, bytes], **facts: Any) -> MemoryMir
     return backend
 
 
-def look(version: Version, mirror: Mirror, backend: MemoryMirror, **words: Any) -> dict[str, Result]:
+def look(version: Version, mirror: Mirror, backend: Any, **words: Any) -> dict[str, Result]:
     """Adopt, and give what became of each path."""
     return {one.path: one.result for one in found(version, mirror, backend, **words)}
 
@@ -246,6 +251,24 @@ def test_an_item_of_somebody_else_under_our_name_is_told_as_foreign(
     server.items[identifier_of(record(deposit))] = Item({"uploader": "someone@example.org"})
     (one,) = found(version, mirror, connect(mirror))
     assert (one.result, "is not this deposit's" in one.where) == (Result.FOREIGN, True)
+
+
+def test_a_record_of_zenodo_is_adopted_once_it_is_public(version: Version, settings: Any) -> None:
+    settings.DFC_PRIVATE_NETWORKS = ["127.0.0.0/8"]
+    settings.DFC_MIRROR_SECRETS = {"DFC_MIRROR_DEEP_TOKEN": TOKEN}
+    service = zenodo()
+    mirror = factories.mirror("deep", kind=Mirror.Kind.ZENODO, endpoint=service.api, public_url=service.url)
+    theirs = zenodos.mirror_at(service)
+    draft = theirs.prepare("by another installation", ROADS)
+    theirs.put(draft, upload(RAIL, path="sources/rail.bin"), checkpoint=Kept(), progress=quiet)
+    assert found(version, mirror, connect(mirror), record_id=draft.record_id)[0].result == Result.DRAFT
+    theirs.publish(draft, ROADS)
+    assert look(version, mirror, connect(mirror), record_id=draft.record_id) == {
+        "roads.geojson": Result.MISSING,
+        "sources/rail.bin": Result.ADOPTED,
+    }
+    run()
+    assert Replica.objects.get().state == Replica.State.VERIFIED
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ class Brought:
     assets: list[Asset]
     deposit: Deposit
 
-    def run(self, most: int = 40) -> None:
-        """Run what is due, and stop when the same steps are due again and again."""
+    def run(self, most: int = 12) -> None:
+        """Run what is due, and again what becomes due by that, `most` times in all."""
         for _ in range(most):
             for step_id in engine.due_steps():
                 engine.run_step(step_id, has_heartbeat=False)
