@@ -180,11 +180,10 @@ def whole_at_bucket(found: Services) -> None:
     assert client.list_multipart_uploads(Bucket="mirrors", Prefix=found.prefix).get("Uploads", []) == []
 
 
-@pytest.mark.parametrize("lag_s", [0.0, 4.0], ids=["seen at once", "seen later than settled"])
-def test_six_versions_reach_every_service_once_through_faults_and_kills(
-    found: Services, workers: Workers, publications: FarPublications, lag_s: float
+def test_six_versions_reach_every_service_once_though_much_is_seen_later_than_settled(
+    found: Services, workers: Workers, publications: FarPublications
 ) -> None:
-    survive(found, workers, publications, kills=20, lag_s=lag_s)
+    survive(found, workers, publications, kills=20, lag_s=4.0)
 
 
 @pytest.mark.long
