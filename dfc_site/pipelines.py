@@ -20,6 +20,7 @@ from mirrors import (
     reserve,
     survey,
     tell,
+    tidy_drafts,
     tidy_uploads,
 )
 from releases import (
@@ -212,7 +213,10 @@ TIDY_STORAGE = Pipeline(
 )
 TIDY_MIRRORS = Pipeline(
     name="tidy-mirrors",
-    stages=(Stage("tidy", _("Tidy"), tidy_uploads.expand_tidy, ("mirrors.tidy_uploads.tidy_mirror",)),),
+    stages=(
+        Stage("tidy", _("Tidy"), tidy_uploads.expand_tidy, ("mirrors.tidy_uploads.tidy_mirror",)),
+        Stage("drafts", _("Drafts left behind"), tidy_drafts.expand_tidy, ("mirrors.tidy_drafts.tidy_mirror",)),
+    ),
 )
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)
 MIRRORS = (

@@ -299,12 +299,12 @@ DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
 DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")
 DFC_SIGNING_KEY = read_signing_key()  # signs our provenance; private, so in no row and no log
 DFC_EXAMPLES_DIR = ROOT / "examples"
-DFC_TEST_DOI_PREFIX = "10.5072"
 DFC_DATACITE_URL, DFC_DATACITE_REPOSITORY, DFC_DATACITE_PASSWORD, DFC_DATACITE_PREFIX = read_datacite()
 DFC_SEED_LISTEN = read_listen("DFC_SEED_LISTEN", "127.0.0.1:6881")
 
 # The durable engine (seconds). Tests set them far lower.
 DFC_LEASE_S = read_seconds("DFC_LEASE_S", 30)
+DFC_LONGEST_BACKOFF_S = read_seconds("DFC_LONGEST_BACKOFF_S", 900)
 DFC_BACKOFF_S = read_seconds("DFC_BACKOFF_S", 5)
 DFC_PATIENCE_S = read_seconds("DFC_PATIENCE_S", 3600)  # the longest pause that a service may ask for
 DFC_SERVICE_CALL_S = read_seconds("DFC_SERVICE_CALL_S", 110)  # the longest that one question to a service may take

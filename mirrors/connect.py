@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -20,6 +21,9 @@ from mirrors.credentials import credentials_of
 from mirrors.errors import MirrorRefusedError
 from mirrors.knock import address_of
 from mirrors.models import Mirror
+
+if TYPE_CHECKING:
+    from mirrors.backends.internet_archive import InternetArchiveMirror
 
 ARCHIVE = "https://archive.org"
 MIB = 1 << 20
@@ -49,7 +53,7 @@ def open_local(mirror: Mirror) -> MirrorBackend:
     return LocalMirror(Path(mirror.endpoint), mirror.public_url)
 
 
-def open_internet_archive(mirror: Mirror) -> MirrorBackend:
+def open_internet_archive(mirror: Mirror) -> "InternetArchiveMirror":
     """Open an account at the Internet Archive; raises MirrorRefusedError where its package was left out."""
     keys = credentials_of(mirror.slug, settings.DFC_MIRROR_SECRETS)
     keys.need("access_key_id", "secret_access_key")
@@ -75,6 +79,7 @@ def open_internet_archive(mirror: Mirror) -> MirrorBackend:
             collection=mirror.collection,
             contact=f"Data for Canada ({settings.DFC_SITE_URL})",
             settle_s=mirror.settle_s,
+            call_s=settings.DFC_SERVICE_CALL_S,
         )
     )
 
@@ -108,7 +113,7 @@ def open_s3(mirror: Mirror) -> S3Mirror:
     return S3Mirror(service, place, scratch=settings.DFC_DATA_DIR / "scratch")
 
 
-def open_zenodo(mirror: Mirror) -> MirrorBackend:
+def open_zenodo(mirror: Mirror) -> ZenodoMirror:
     """Open the account of a token; raises MirrorRefusedError naming the variable that is not set."""
     keys = credentials_of(mirror.slug, settings.DFC_MIRROR_SECRETS)
     keys.need("token")
@@ -119,6 +124,7 @@ def open_zenodo(mirror: Mirror) -> MirrorBackend:
         names=f"{keys.names}TOKEN",
         agent=f"Data for Canada (+{settings.DFC_SITE_URL}{contact})",
         allowed=networks(settings.DFC_PRIVATE_NETWORKS),
+        pause_s=min(1.0, settings.DFC_BACKOFF_S),
         call_s=settings.DFC_SERVICE_CALL_S,
     )
     return ZenodoMirror(

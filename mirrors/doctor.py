@@ -6,7 +6,7 @@ from django.conf import settings
 
 from catalog.addresses import networks
 from mirrors.backends.s3_doctor import CONTENT, FIRST, LAST, S3Doctor, Symptom
-from mirrors.connect import open_s3
+from mirrors.connect import open_internet_archive, open_s3
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from mirrors.knock import Reply, knock
 from mirrors.models import Mirror
@@ -38,6 +38,12 @@ def examine_s3(mirror: Mirror) -> Iterator[Symptom]:
         cleaned = doctor.clean() if is_written else None
     if cleaned is not None:
         yield cleaned
+
+
+def examine_internet_archive(mirror: Mirror) -> Iterator[Symptom]:
+    """Nothing is written there, since an item can never be taken back."""
+    for what, finding in open_internet_archive(mirror).examine():
+        yield Symptom(what, "bad", finding) if finding else Symptom(what, "good", GOOD[what])
 
 
 def public_symptoms(mirror: Mirror, url: str) -> Iterator[Symptom]:
@@ -83,4 +89,12 @@ def cors(mirror: Mirror, reply: Reply) -> Symptom:
     return Symptom("cors", "weak", f"Pages of other sites may not read from it (CORS).{advice}")
 
 
-DOCTORS: Mapping[str, Callable[[Mirror], Iterator[Symptom]]] = {Mirror.Kind.S3: examine_s3}
+GOOD = {
+    "keys": "The Internet Archive knows the account of the keys.",
+    "queue": "It would take files now.",
+    "collection": "The collection exists, or none is named. Whether we may write to it shows with the first item.",
+}
+DOCTORS: Mapping[str, Callable[[Mirror], Iterator[Symptom]]] = {
+    Mirror.Kind.S3: examine_s3,
+    Mirror.Kind.INTERNET_ARCHIVE: examine_internet_archive,
+}

@@ -35,6 +35,10 @@ class NotQueueableError(PersonMustActError):
     """The copy cannot be looked at now, or is queued already."""
 
 
+class NotDiscardableError(PersonMustActError):
+    """A deposit is no draft that may be thrown away."""
+
+
 class NotPausableError(PersonMustActError):
     """The mirror is not in a state that can be paused or resumed."""
 

@@ -22,14 +22,16 @@ def others_of(deposit: Deposit) -> QuerySet[Deposit]:
 
 
 def previous_record_id(deposit: Deposit) -> str:
-    """Give the public record after which a version comes: that of the version before it, else of the next one.
+    """Give the public record after which a version is to come: that of the version before it, else of the next one.
 
-    Empty where there is none, or where a mirror has no chains.
+    Empty where there is none, where a mirror has no chains, and once the version has a record itself.
     """
+    if deposit.record_id or not traits_of(deposit.mirror).has_drafts:
+        return ""
     public = others_of(deposit).filter(state=Deposit.State.PUBLIC).exclude(record_id="")
     before = public.filter(version__precedence__lt=deposit.version.precedence).last()
     nearest = before or public.first()
-    return nearest.record_id if nearest and traits_of(deposit.mirror).has_drafts else ""
+    return nearest.record_id if nearest else ""
 
 
 def await_turn(deposit: Deposit) -> None:
@@ -40,7 +42,8 @@ def await_turn(deposit: Deposit) -> None:
         if other.record_id or (is_older(other, deposit) and is_being_prepared(other)):
             raise MirrorSettlingError(
                 f"{deposit.version}: {other.version} is being deposited at {deposit.mirror.name}, and versions go "
-                "there one after another. It waits until that one is public.",
+                "there one after another. It waits until that one is public, or thrown away by manage.py mirror "
+                "discard.",
                 after_s=deposit.mirror.settle_s,
             )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from catalog.storage.address import BUCKET, PART_MIB, PREFIX
 from mirrors.mirror_entry import Finding, MirrorEntry, public_findings, service_findings
 from mirrors.models import Mirror, MirrorQuerySet
 
+COLLECTION = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,99})?")
 COMMUNITY = re.compile(r"[a-z0-9_-]{0,100}")
 LEAST_SETTLE_S = 30  # an index has been seen to lag by seconds, at times by more
 WORD = re.compile(r"[A-Za-z0-9_.-]*")
@@ -92,6 +94,29 @@ def s3_word_findings(entry: MirrorEntry) -> Iterator[Finding]:
         )
 
 
+def internet_archive_findings(entry: MirrorEntry, others: MirrorQuerySet) -> Iterator[Finding]:
+    """Refuse what is no collection, and a second mirror at the same service: one copy would count as two."""
+    yield from service_findings(entry)
+    yield from public_findings(entry)
+    if find_spec("internetarchive") is None:
+        yield (
+            "kind",
+            _("the Python package internetarchive is not installed here. docs/internet-archive.md says how to."),
+        )
+    if not COLLECTION.fullmatch(entry.collection):
+        yield (
+            "collection",
+            _("%(collection)s is no collection of the Internet Archive: letters, digits, dots, hyphens, underscores.")
+            % {"collection": repr(entry.collection)},
+        )
+    for mirror in others.filter(kind=Mirror.Kind.INTERNET_ARCHIVE, is_sandbox=entry.is_sandbox)[:1]:
+        yield (
+            "kind",
+            _("mirror %(mirror)s is at the same service, so that one copy would count as two.")
+            % {"mirror": repr(mirror.slug)},
+        )
+
+
 def zenodo_findings(entry: MirrorEntry, others: MirrorQuerySet) -> Iterator[Finding]:
     """Refuse what is no address of the API, what is no community, and a second mirror at the same service."""
     yield from service_findings(entry)
@@ -126,4 +151,5 @@ FINDINGS: Mapping[str, Callable[[MirrorEntry, MirrorQuerySet], Iterator[Finding]
     Mirror.Kind.LOCAL: local_findings,
     Mirror.Kind.S3: s3_findings,
     Mirror.Kind.ZENODO: zenodo_findings,
+    Mirror.Kind.INTERNET_ARCHIVE: internet_archive_findings,
 }

@@ -1,12 +1,12 @@
 """Bring what mirrors and registrars say of our versions to what our rows say: after a change, and only what differs.
 
-1. A job looks first, in a step of its own: whatever was committed before it is seen, also by another transaction.
+1. A job looks first, in a step of its own, so that it sees whatever was committed before, by whomever.
 2. A step acts on the rows as they are then, and once more if they changed meanwhile, so that the last word is right
    in whatever order two of them end.
 3. Nothing is ever made here: a deposit and a DOI that exist are described. All of it can be repeated.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from django.db.models import DateTimeField, Value
 from django.db.models.functions import Coalesce
@@ -21,6 +21,7 @@ from mirrors.errors import AskStaffError
 from mirrors.models import Deposit, Doi, Mirror
 from mirrors.record import around, digest_of, record
 from mirrors.replicate import draft_of, find
+from mirrors.stale import mark_stale, public_deposits, public_dois, stale_rows
 from releases.descriptions import request_descriptions
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
@@ -62,47 +63,22 @@ def expand_look(dataset_id: int) -> Sequence[StepSpec]:
 
 
 def look_at(_step: StepContext, dataset_id: int) -> None:
-    """Write the rows of DOIs that were told by a mirror since; what is stale is read when this is committed."""
+    """Write the rows of DOIs that a mirror has told since, and mark what is stale."""
     rows.ensure_rows(dataset_id)
+    mark_stale(dataset_id)
 
 
 def expand_stale(dataset_id: int) -> Sequence[StepSpec]:
-    """Give a step for each deposit and each DOI whose metadata there is not that of this moment."""
-    return [*stale_deposits(dataset_id), *stale_dois(dataset_id)]
+    """Give a step for each deposit and each DOI that is marked as stale."""
+    deposits, dois = public_deposits(dataset_id), public_dois(dataset_id)
+    return [
+        *(deposit_step(one) for one in deposits.filter(described_digest="")),
+        *(doi_step(one) for one in dois.filter(described_digest="")),
+    ]
 
 
-def stale_deposits(dataset_id: int) -> Iterator[StepSpec]:
-    for deposit in public_deposits(dataset_id):
-        if deposit.described_digest != digest_of(record(deposit)):
-            yield StepSpec("mirrors.redescribe.describe_deposit", deposit.pk, str(deposit))
-
-
-def public_deposits(dataset_id: int) -> list[Deposit]:
-    """Give the deposits of a dataset that are public, of versions that are, at mirrors in service."""
-    related = ("version__dataset__licence", "version__dataset__package", "mirror")
-    in_service = Mirror.objects.in_service()
-    found = Deposit.objects.filter(version__dataset=dataset_id, state=Deposit.State.PUBLIC, mirror__in=in_service)
-    found = found.exclude(version__state=Version.State.DRAFT)
-    return list(found.select_related(*related).order_by("pk"))
-
-
-def stale_dois(dataset_id: int) -> Iterator[StepSpec]:
-    for doi_id in Doi.objects.filter(dataset=dataset_id).values_list("pk", flat=True):
-        doi = rows.read(doi_id)
-        if rows.is_public(doi) and is_stale(doi):
-            yield doi_step(doi)
-
-
-def is_stale(doi: Doi) -> bool:
-    return doi.state != rows.state_of(doi) or doi.described_digest != digest_of(rows.record_of(doi))
-
-
-def stale_datasets(datasets: Iterable[Dataset]) -> Iterator[tuple[Dataset, list[StepSpec]]]:
-    """Give each dataset of which a record or a DOI is not as our rows say, with what would be described."""
-    for dataset in datasets:
-        stale = list(expand_stale(dataset.pk))
-        if stale:
-            yield dataset, stale
+def deposit_step(deposit: Deposit) -> StepSpec:
+    return StepSpec("mirrors.redescribe.describe_deposit", deposit.pk, str(deposit))
 
 
 def expand_sweep(period: int) -> Sequence[StepSpec]:
@@ -115,11 +91,11 @@ def sweep_stale(step: StepContext, period: int) -> None:
     A dataset with such a job that is open, or waits for a person, is left to that.
     """
     begun = Job.objects.filter(pipeline="describe", state__in=[Job.State.OPEN, Job.State.FAILED])
-    datasets = Dataset.objects.exclude(pk__in=begun.values("subject")).order_by("pk")
-    step.progress(total_units=datasets.count())
-    for done, dataset in enumerate(datasets.iterator(), start=1):
-        for stale, _steps in stale_datasets([dataset]):
-            request_descriptions(stale.pk, cause=f"sweep:{period}:{stale.pk}")
+    datasets = list(Dataset.objects.exclude(pk__in=begun.values("subject")).values_list("pk", flat=True))
+    step.progress(total_units=len(datasets))
+    for done, dataset_id in enumerate(datasets, start=1):
+        if any(stale_rows(dataset_id)):
+            request_descriptions(dataset_id, cause=f"sweep:{period}:{dataset_id}")
         step.progress(done_units=done)
 
 
@@ -171,7 +147,7 @@ def expand_ask(dataset_id: int) -> Sequence[StepSpec]:
 
     It is asked for once, whatever is described afterwards.
     """
-    withdrawn = [one for one in public_deposits(dataset_id) if one.version.state == Version.State.WITHDRAWN]
+    withdrawn = public_deposits(dataset_id).filter(version__state=Version.State.WITHDRAWN)
     lasting = {one.pk: one for one in withdrawn if traits_of(one.mirror).is_lasting}
     asked = Step.objects.filter(function=ASK, subject__in=lasting).values_list("subject", flat=True)
     return [StepSpec(ASK, pk, str(one)) for pk, one in lasting.items() if pk not in set(asked)]

@@ -9,6 +9,8 @@ from django import template
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from catalog import citation
+
 register = template.Library()
 
 Words = str | Promise
@@ -62,6 +64,11 @@ def state(row: Any, field: str = "state") -> dict[str, Words]:
 def state_word(row: Any) -> dict[str, Words]:
     """The state of a row as icon and word without a ground, for tables where every cell has one."""
     return badge(kind_of(row.state), words_of(row, "state"))
+
+
+@register.filter
+def is_test_doi(doi: str | None) -> bool:
+    return citation.is_test_doi(doi or "")
 
 
 def kind_of(word: str) -> str:

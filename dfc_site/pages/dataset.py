@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import get_language
 
-from catalog.citation import Citation
+from catalog.citation import Citation, is_test_doi
 from catalog.footprint import draw
 from catalog.models import Dataset, Item, Version
 from catalog.places import place_name
@@ -51,7 +51,7 @@ def find_dataset(identifier: str) -> Dataset:
 def citation_of(found: Dataset, version: Version, language: str, concept: Doi | None) -> Citation:
     """Cite the dataset whatever its version: by the DOI of all its versions if that leads somewhere."""
     address = f"{settings.DFC_SITE_URL}{reverse('dataset', args=[found.identifier])}"
-    leads = concept is not None and concept.registered_at and found.doi_provider != Dataset.DoiProvider.TEST
+    leads = concept is not None and concept.registered_at and not is_test_doi(concept.name)
     doi = concept.name if concept is not None and leads else ""
     return Citation(found.title, version="", year=version.year, doi=doi, language=language, address=address)
 

@@ -10,13 +10,13 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import quote
 
 from mirrors.backends import traits
 from mirrors.backends.base import Checkpoint, Draft, Progress, Receipt, Record, RemoteStat, Upload
 from mirrors.backends.internet_archive_body import Body
 from mirrors.backends.internet_archive_client import OWN_MARK, SITE, Account, Client
+from mirrors.backends.internet_archive_files import Entry, files_of, is_own_name, size_of, stat_of
 from mirrors.backends.internet_archive_metadata import (
     Metadata,
     at_creation,
@@ -25,14 +25,12 @@ from mirrors.backends.internet_archive_metadata import (
     metadata_of,
     urns,
 )
-from mirrors.errors import MirrorRefusedError, MirrorSettlingError
+from mirrors.errors import MirrorRefusedError, MirrorSettlingError, MirrorUnavailableError
 
 __all__ = ["Account", "InternetArchiveMirror"]
 
-OWN_FILES = ("_meta.xml", "_files.xml", "_meta.sqlite", "_reviews.xml", "_archive.torrent")
-HISTORY = "history/"
+WORTH_ASKING_BYTES = 1 << 18  # what is shorter is sent sooner than it is asked whether it would be taken
 GB = 10**9
-Entry = dict[str, Any]
 
 
 class InternetArchiveMirror:
@@ -124,7 +122,8 @@ class InternetArchiveMirror:
     def send(self, draft: Draft, upload: Upload, item: Entry, checkpoint: Checkpoint, progress: Progress) -> None:
         """Send a file, with the item's metadata if it makes the item; notes before and after what is known of it."""
         metadata = {} if item or not draft.record else at_creation(self.metadata_of(draft.record))
-        self.client.refuse_if_full(draft.record_id)
+        if upload.size_bytes >= WORTH_ASKING_BYTES:
+            self.client.refuse_if_full(draft.record_id)
         headers = {
             "Content-MD5": upload.md5,
             "x-archive-size-hint": str(max(draft.size_bytes, upload.size_bytes)),
@@ -155,16 +154,40 @@ class InternetArchiveMirror:
 
     def listing(self, draft: Draft) -> Mapping[str, RemoteStat]:
         item = self.client.metadata(draft.record_id)
-        is_settling = self.is_settling(draft.record_id)
-        return {path: stat_of(entry, is_settling) for path, entry in files_of(draft.record_id, item).items()}
+        return {path: stat_of(entry, item) for path, entry in files_of(draft.record_id, item).items()}
 
     def stat(self, locator: str) -> RemoteStat | None:
         identifier, _, path = locator.partition("/")
-        entry = files_of(identifier, self.client.metadata(identifier)).get(path)
-        is_settling = self.is_settling(identifier)
-        if entry is None and is_settling:
+        item = self.client.metadata(identifier)
+        entry = files_of(identifier, item).get(path)
+        if entry is None and self.is_settling(identifier):
             raise self.settling(locator)
-        return None if entry is None else stat_of(entry, is_settling)
+        return None if entry is None else stat_of(entry, item)
+
+    def examine(self) -> Iterator[tuple[str, str]]:
+        """Look at account, queue and collection without making anything; gives what was looked at and what is wrong.
+
+        Whether the account may write to the collection shows only when the first item is made.
+        """
+        for what, look in (
+            ("keys", lambda: self.client.account_name),
+            ("queue", lambda: self.client.refuse_if_full("")),
+            ("collection", self.refuse_no_collection),
+        ):
+            try:
+                look()
+            except (MirrorRefusedError, MirrorUnavailableError) as error:
+                yield what, str(error)
+            else:
+                yield what, ""
+
+    def refuse_no_collection(self) -> None:
+        name = self.account.collection
+        if name and self.client.metadata(name).get("metadata", {}).get("mediatype") != "collection":
+            raise MirrorRefusedError(
+                f"{name}: the Internet Archive has no such collection. Correct the mirror's collection, or "
+                "leave it empty."
+            )
 
     def is_settling(self, identifier: str) -> bool:
         """Tell whether tasks of an item are to come; MirrorRefusedError if one failed and blocks the rest."""
@@ -228,34 +251,6 @@ class InternetArchiveMirror:
             sha256.update(block)
         promised = entry.get(OWN_MARK)
         return sha256.hexdigest() == promised if promised else md5.hexdigest() == entry.get("md5")
-
-
-def files_of(identifier: str, item: Entry) -> dict[str, Entry]:
-    """Give the files that were put into an item, by path, without what the Archive adds itself."""
-    entries = item.get("files", [])
-    return {str(one["name"]): one for one in entries if is_put(identifier, one)} if isinstance(entries, list) else {}
-
-
-def is_put(identifier: str, entry: Any) -> bool:
-    if not isinstance(entry, dict) or entry.get("source") != "original":
-        return False
-    name = str(entry.get("name", ""))
-    return bool(name) and not is_own_name(identifier, name)
-
-
-def is_own_name(identifier: str, path: str) -> bool:
-    """Tell whether the Archive uses a path for itself."""
-    return path.startswith((HISTORY, "__")) or path in {f"{identifier}{end}" for end in OWN_FILES}
-
-
-def size_of(entry: Entry) -> int:
-    text = str(entry.get("size", ""))
-    return int(text) if text.isascii() and text.isdecimal() else -1
-
-
-def stat_of(entry: Entry, is_settling: bool) -> RemoteStat:  # noqa: FBT001  a fact of the value
-    checksums = {name: str(entry[name]).lower() for name in ("md5", "sha1") if entry.get(name)}
-    return RemoteStat(size_of(entry), checksums, is_settling=is_settling)
 
 
 def mark_of(locator: str, upload: Upload) -> str:

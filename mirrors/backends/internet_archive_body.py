@@ -15,7 +15,7 @@ class Body(io.RawIOBase):
 
     def __init__(self, upload: Upload, progress: Progress) -> None:
         self.upload, self.progress = upload, progress
-        self.position = 0
+        self.position = self.furthest = 0
         self.error: Exception | None = None
         self.blocks: Iterator[bytes] | None = None
         self.ahead = b""
@@ -47,7 +47,8 @@ class Body(io.RawIOBase):
         except Exception as error:
             self.error = error
             raise
-        if given:
+        if self.position > self.furthest:  # a redirect begins again; what people see does not go back
+            self.furthest = self.position
             self.progress(self.position)
         return given
 

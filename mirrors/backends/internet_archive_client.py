@@ -33,8 +33,7 @@ from mirrors.backends.internet_archive_metadata import Metadata
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 SITE, S3 = "https://archive.org", "https://s3.us.archive.org"
-TIMEOUT_S = (10.0, 120.0)
-TALK_S = 120.0
+CONNECT_S = 10.0
 BLOCK_BYTES = 1 << 18
 MOST_JSON_BYTES = 64 << 20
 MOST_ERROR_BYTES = 1 << 16
@@ -51,6 +50,7 @@ class Account:
     """Whose keys are used, and for what; `names` begins the names of the keys' variables.
 
     `endpoint` stands for all of the Archive's hosts in trials; empty otherwise. `contact` is told with each request.
+    `call_s` is how long the Archive may say nothing, and how long it may take to answer a question.
     """
 
     slug: str
@@ -62,6 +62,7 @@ class Account:
     collection: str = ""
     contact: str = ""
     settle_s: int = 30
+    call_s: float = 110.0
 
 
 class Once(HTTPAdapter):
@@ -149,10 +150,15 @@ class Client:
         self.account = account
         self.session = ia_session(account)
         self.auth = S3Auth(account.access_key, account.secret_key)
+        self.timeout_s = (min(CONNECT_S, account.call_s), account.call_s)
 
     def metadata(self, identifier: str) -> dict[str, Any]:
         """Give all that is told of an item; empty for one that is not there, or not yet."""
-        return self.told(f"{SITE}/metadata/{identifier}", {})
+        said = self.told(f"{SITE}/metadata/{identifier}", {})
+        is_clear = isinstance(said.get("metadata", {}), dict) and isinstance(said.get("files", []), list)
+        if "error" in said or not is_clear:
+            raise self.unclear(identifier)
+        return said
 
     def tasks(self, identifier: str) -> dict[str, int]:
         """Count an item's tasks by `queued`, `running` and `paused`, and as `error` those that failed."""
@@ -192,7 +198,7 @@ class Client:
 
     def text(self, answer: Response, most_bytes: int) -> bytes:
         """Read an answer that may be neither endless nor without haste."""
-        text, until_s = bytearray(), time.monotonic() + TALK_S
+        text, until_s = bytearray(), time.monotonic() + self.account.call_s
         for block in answer.iter_content(BLOCK_BYTES):
             text += block
             if len(text) > most_bytes or time.monotonic() > until_s:
@@ -218,7 +224,9 @@ class Client:
     def asked(self, method: str, url: str, **named: Any) -> Iterator[Response]:
         """Send one request, follow nothing, and close the answer at the end."""
         with self.line(urlsplit(url).path):
-            answer = self.session.request(method, url, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **named)
+            answer = self.session.request(
+                method, url, timeout=self.timeout_s, allow_redirects=False, stream=True, **named
+            )
             with closing(answer):
                 yield answer
 
@@ -251,7 +259,7 @@ class Client:
                     metadata,
                     {OWN_MARK: body.upload.sha256},
                     dict(headers),
-                    request_kwargs={"timeout": TIMEOUT_S},
+                    request_kwargs={"timeout": self.timeout_s},
                 )
             except HTTPError as error:
                 if error.response is None:
@@ -269,7 +277,7 @@ class Client:
         )
         with (
             self.line(path),
-            closing(self.session.send(request.prepare(), timeout=TIMEOUT_S, allow_redirects=False)) as answer,
+            closing(self.session.send(request.prepare(), timeout=self.timeout_s, allow_redirects=False)) as answer,
         ):
             if answer.status_code != HTTPStatus.NOT_FOUND:
                 self.refuse_failure(answer, f"{identifier}/{path}")
@@ -280,7 +288,7 @@ class Client:
         before = {name: item["metadata"][name] for name in changed if name in item["metadata"]}
         with self.line(identifier):
             answer = Item(self.session, identifier, item).modify_metadata(
-                fields, expect=before, timeout=TIMEOUT_S[1], refresh=False
+                fields, expect=before, timeout=self.account.call_s, refresh=False
             )
         if not isinstance(answer, Response):
             raise TypeError(type(answer))

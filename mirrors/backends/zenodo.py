@@ -167,6 +167,24 @@ class ZenodoMirror:
                 )
             self.deposits.throw_away(str(other["id"]))
 
+    def throw_away_strays(self, records: Mapping[str, str]) -> int:
+        """Throw away the account's drafts whose key is that of another record; gives how many.
+
+        `records` is our record by its key. A draft with a key that is not among them is somebody else's, and one in
+        the family of our record is that of a next version.
+        """
+        thrown = 0
+        for record_id in list(self.deposits.search(status="draft")):
+            draft = self.deposits.deposit(record_id)
+            if draft is None or draft["state"] != UNSUBMITTED:
+                continue
+            ours = {records[urn] for urn in urns_of(draft["metadata"]) & records.keys()} - {record_id}
+            kept = [one for one in map(self.deposits.deposit, ours) if one]
+            if kept and all(one["conceptrecid"] != draft["conceptrecid"] for one in kept):
+                self.deposits.throw_away(record_id)
+                thrown += 1
+        return thrown
+
     def refuse_dropped_community(self, public: Deposit) -> None:
         if self.community and self.community not in communities_of(public["metadata"]):
             raise MirrorRefusedError(

@@ -14,6 +14,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -29,6 +30,7 @@ LEAST_BYTES_PER_S = 64 << 10  # a slower upload is broken off
 MOST_BYTES = 64 << 20
 BLOCK_BYTES = 1 << 17
 TRIES = 4
+SHARES = 20  # with less of the time left than one of so many shares, nothing is asked again
 SHORT_WAIT_S = 20.0
 UNTOLD_WAIT_S = 5.0
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_EARLY}
@@ -49,7 +51,7 @@ class Account:
     agent: str = "Data for Canada"
     allowed: Networks = ()
     pause_s: float = 1.0
-    call_s: float = 110.0  # the longest that one question may take
+    call_s: float = 110.0  # the longest that one question may take, asked again or not
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Reply:
         """Give the JSON, or None if it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter is what endless brackets come to
             return None
 
     def words(self) -> str:
@@ -90,26 +92,26 @@ class ZenodoClient:
         """The address of the pages and of the public files."""
         return self.api.removesuffix("/api")
 
-    def ask(
-        self, method: str, address: str, content: Any = None, *, is_once: bool = False, total_s: float | None = None
-    ) -> Reply:
+    def ask(self, method: str, address: str, content: Any = None, *, is_once: bool = False) -> Reply:
         """Ask the API, and give its answer whatever its status, but 429, 5xx and what refuses our token.
 
         Those are MirrorUnavailableError and MirrorRefusedError. With `is_once` only what surely was not done is asked
-        again.
+        again. All of it ends within the account's `call_s`.
         """
         body = None if content is None else json.dumps(content).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
-        for left in reversed(range(TRIES)):
+        ends_s, least_s, left = time.monotonic() + self.account.call_s, self.account.call_s / SHARES, TRIES
+        while True:
+            left -= 1
             try:
-                return self.checked(self.once(method, address, body, kind, total_s or self.account.call_s), left)
+                reply = self.once(method, address, body, kind, max(least_s, ends_s - time.monotonic()))
+                return self.checked(reply, left and ends_s - least_s - time.monotonic())
             except LimitedError as limit:
                 self.sleep(limit.wait_s)
             except MirrorUnavailableError:
-                if is_once or not left:
+                if is_once or not left or time.monotonic() > ends_s - least_s:
                     raise
                 self.sleep(self.account.pause_s * (TRIES - left))
-        raise MirrorUnavailableError(f"{self.api}: it still asks for patience. It is tried again.")
 
     def once(
         self, method: str, address: str, body: bytes | None, headers: Mapping[str, str], total_s: float
@@ -131,19 +133,13 @@ class ZenodoClient:
         total_s = self.account.call_s + size_bytes / LEAST_BYTES_PER_S
         try:
             with connected(url, self.place(url), silence_s=SILENCE_S, total_s=total_s) as (connection, line):
-                try:
+                with suppress(BrokenPipeError):
                     connection.request("PUT", target(url), body=iter(blocks), headers=self.signed(headers))
-                except BrokenPipeError:
-                    reply = read_whole(connection.getresponse())
-                else:
-                    reply = read_whole(connection.getresponse())
+                reply = read_whole(connection.getresponse())
                 line.refuse_if_late()
         except BROKEN as error:
             raise broken(self.api, error) from error
-        try:
-            return self.checked(reply, 0)
-        except LimitedError as limit:
-            raise patience(self.api, limit.wait_s) from limit
+        return self.checked(reply)
 
     def receive(self, address: str, start: int, length: int | None, *, is_ours: bool) -> Iterator[bytes]:
         """Give a file's bytes from `start`, at most `length`; raises AbsentError before the first if it is not there.
@@ -173,17 +169,13 @@ class ZenodoClient:
             return
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
             raise AbsentError
-        try:
-            reply = self.checked(read_whole(answer), 0)
-        except LimitedError as limit:
-            raise patience(self.api, limit.wait_s) from limit
-        raise self.refused(reply, "a file")
+        raise self.refused(self.checked(read_whole(answer)), "a file")
 
-    def checked(self, reply: Reply, left: int) -> Reply:
+    def checked(self, reply: Reply, most_wait_s: float = 0) -> Reply:
         """Give an answer back, unless it says to come later or that our token does not do."""
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             wait_s = wait_of(reply.headers, now_s=time.time())
-            if left and wait_s <= SHORT_WAIT_S:
+            if wait_s < min(SHORT_WAIT_S, most_wait_s):
                 raise LimitedError(wait_s)
             raise patience(self.api, wait_s)
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in AGAIN:

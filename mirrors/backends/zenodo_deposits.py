@@ -14,9 +14,10 @@ from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 
 DEPOSITS = "/deposit/depositions"
 PAGE, MOST_PAGES = 100, 20
-CREATE_S, BEFORE_CREATE_S = 45.0, 60.0
+BEFORE_CREATE = 4  # questions' time; who waits for what is made waits for more (mirrors/replicate.py)
 DONE, CREATED, ACCEPTED, NO_CONTENT, ABSENT = 200, 201, 202, 204, {404, 410}
 UNSUBMITTED, PUBLIC = "unsubmitted", "done"
+STATES = {UNSUBMITTED, "inprogress", PUBLIC}
 REFUSALS = 400
 Deposit = Mapping[str, Any]
 
@@ -35,10 +36,11 @@ class Deposits:
         found = [deposit for deposit in map(self.deposit, ids) if deposit and urn in urns_of(deposit["metadata"])]
         return sorted(found, key=lambda one: one["state"] == UNSUBMITTED)
 
-    def search(self, query: str) -> Iterator[str]:
+    def search(self, query: str = "", **more: str) -> Iterator[str]:
         """Give the ids of the deposits that the index finds, drafts and public ones of every version."""
+        said = {**more, "q": query} if query else more
         for page in range(1, MOST_PAGES + 1):
-            asked = {"q": query, "all_versions": "true", "size": PAGE, "page": page}
+            asked = {**said, "all_versions": "true", "size": PAGE, "page": page}
             reply = self.client.ask("GET", f"{DEPOSITS}?{urlencode(asked)}")
             self.refuse_other_service(reply)
             hits = self.expect(reply, "a search", DONE)
@@ -58,11 +60,11 @@ class Deposits:
 
     def create(self, wanted: Mapping[str, Any], *, began_s: float) -> Deposit:
         """Make a deposit, once; not when the look before it took so long that the making could end too late."""
-        if time.monotonic() - began_s > BEFORE_CREATE_S:
+        if time.monotonic() - began_s > BEFORE_CREATE * self.client.account.call_s:
             raise MirrorUnavailableError(
                 f"{self.client.api}: it is too slow to make a deposit now. It is tried again."
             )
-        reply = self.client.ask("POST", DEPOSITS, {"metadata": wanted}, is_once=True, total_s=CREATE_S)
+        reply = self.client.ask("POST", DEPOSITS, {"metadata": wanted}, is_once=True)
         return self.read_deposit(reply, "the metadata of a new deposit", CREATED)
 
     def next_version(self, record_id: str) -> Deposit | None:
@@ -144,10 +146,33 @@ class Deposits:
     def read_deposit(self, reply: Reply, thing: str, *fine: int) -> Deposit:
         """Give a deposit that was answered; raises MirrorUnavailableError for what has not its form."""
         told = self.expect(reply, thing, *fine)
-        has = (
-            isinstance(told, dict) and isinstance(told.get("metadata"), dict) and isinstance(told.get("links"), dict)
-        )
-        if not has or not str(told.get("id", "")).isdecimal() or "state" not in told:
+        if not has_form(told):
             raise MirrorUnavailableError(f"{self.client.api}: it answers something else than a deposit. Try again.")
         deposit: Deposit = told
         return deposit
+
+
+def has_form(told: Any) -> bool:
+    """Tell whether an answer has the parts of a deposit that we read."""
+    if not isinstance(told, dict) or told.get("state") not in STATES or not str(told.get("id", "")).isdecimal():
+        return False
+    metadata, links = told.get("metadata"), told.get("links")
+    if not isinstance(metadata, dict) or not isinstance(links, dict) or "conceptrecid" not in told:
+        return False
+    return (
+        are_rows(told.get("files"), filename=str, filesize=int | float)
+        and all(are_rows(metadata.get(name)) for name in ("related_identifiers", "communities", "creators"))
+        and isinstance(metadata.get("keywords", []), list)
+        and isinstance(metadata.get("prereserve_doi", {}), dict)
+    )
+
+
+def are_rows(told: Any, **forms: Any) -> bool:
+    """Tell whether it is a list of objects with fields of these forms, or nothing."""
+    return told is None or (
+        isinstance(told, list)
+        and all(
+            isinstance(row, dict) and all(isinstance(row.get(name), form) for name, form in forms.items())
+            for row in told
+        )
+    )

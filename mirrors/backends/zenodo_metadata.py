@@ -39,6 +39,9 @@ SHOWN_AS = {
     "cc-by": "cc-by-1.0",
     "cc-by-sa": "cc-by-sa-1.0",
     "gpl-3.0": "gpl-3.0-only",
+    "apgl-v3": "agpl-3.0-only",
+    "apache2.0": "apache-2.0",
+    "bsd-2-clause-netbsd": "bsd-2-clause",
 }
 DOI_ADDRESS = re.compile(r"https?://(?:dx\.)?doi\.org/", re.IGNORECASE)
 TAG = re.compile(r"<[^>]*>")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from django.conf import settings
 
 from catalog.addresses import networks
+from catalog.citation import TEST_PREFIX
 from catalog.models import Dataset
 from mirrors.doi.base import DoiProvider
 from mirrors.doi.datacite import DataciteDois
@@ -20,7 +21,7 @@ def provider_of(dataset: Dataset) -> DoiProvider:
 
 
 def open_test() -> DoiProvider:
-    return TestDois(settings.DFC_TEST_DOI_PREFIX)
+    return TestDois(TEST_PREFIX)
 
 
 def open_datacite() -> DoiProvider:
@@ -29,13 +30,17 @@ def open_datacite() -> DoiProvider:
             "DataCite is not set up in this process. Set DFC_DATACITE_REPOSITORY, DFC_DATACITE_PASSWORD and "
             "DFC_DATACITE_PREFIX where the workers start, start them again, then retry."
         )
-    client = DataciteClient(
+    return DataciteDois(datacite_client(), settings.DFC_DATACITE_PREFIX)
+
+
+def datacite_client() -> DataciteClient:
+    return DataciteClient(
         settings.DFC_DATACITE_URL,
         settings.DFC_DATACITE_REPOSITORY,
         settings.DFC_DATACITE_PASSWORD,
         allowed=networks(settings.DFC_PRIVATE_NETWORKS),
+        timeout_s=settings.DFC_SERVICE_CALL_S,
     )
-    return DataciteDois(client, settings.DFC_DATACITE_PREFIX)
 
 
 def open_zenodo() -> DoiProvider:

@@ -28,7 +28,6 @@ JSON_API = "application/vnd.api+json"
 AGENT = "Data for Canada - DOIs"
 UNESCAPED = "/-._;():~*$="  # what a name of a DOI may have beside letters and digits
 MOST_BYTES = 8 << 20
-TIMEOUT_S = 60.0
 MOST_PAUSE_S = 3600
 
 
@@ -43,12 +42,15 @@ class Found:
 
 
 class DataciteClient:
-    """Asks as the repository; `password` is in no message and no log."""
+    """Asks as the repository; `password` is in no message and no log. One question takes `timeout_s` at most."""
 
-    def __init__(self, url: str, repository: str, password: str, *, allowed: Networks = ()) -> None:
+    def __init__(
+        self, url: str, repository: str, password: str, *, allowed: Networks = (), timeout_s: float = 60.0
+    ) -> None:
         self.url = url.rstrip("/")
         self.repository = repository
         self.allowed = allowed
+        self.timeout_s = timeout_s
         token = base64.b64encode(f"{repository}:{password}".encode()).decode()
         self._headers = {
             "Authorization": f"Basic {token}",
@@ -73,7 +75,7 @@ class DataciteClient:
     def ask(self, method: str, name: str, body: bytes | None = None) -> Reply:
         address = urlsplit(f"{self.url}/dois/{quote(name, safe=UNESCAPED)}")
         headers = self._headers | ({"Content-Type": JSON_API} if body is not None else {})
-        request = Request(method, address, headers, MOST_BYTES, TIMEOUT_S, body)
+        request = Request(method, address, headers, MOST_BYTES, self.timeout_s, body)
         try:
             return knock_once(request, address_of(address, self.allowed))
         except MirrorUnavailableError as error:

@@ -40,8 +40,8 @@ def refuse_other_concept(deposit: Deposit) -> None:
     if known and told and known != told:
         raise RegistrarRefusedError(
             f"{deposit.version}: {deposit.landing_url or deposit.record_id} at {deposit.mirror.name} belongs to "
-            f"{told}, the versions before to {known}. A draft is to be discarded, then retry; for a public record ask "
-            "Zenodo's staff to join them, and the administrator."
+            f"{told}, the versions before to {known}. Discard it there if it is a draft, then retry; if it is "
+            "public, ask Zenodo's staff to join both."
         )
 
 

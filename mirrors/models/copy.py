@@ -17,7 +17,7 @@ class Deposit(models.Model):
 
     `urn` names it at services that choose their names themselves, and is written before the first of them is asked.
     `round` counts how often it was brought there: once more after each removal. `described_digest` is the sha256 of
-    the metadata that the mirror has of it.
+    the metadata that the mirror has of it, empty while they are to be brought up to date.
     """
 
     class State(models.TextChoices):

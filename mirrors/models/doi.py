@@ -18,8 +18,9 @@ class DoiQuerySet(models.QuerySet["Doi"]):
 class Doi(models.Model):
     """One DOI: of a version, or (no `version`) of all versions of a dataset.
 
-    `described_digest` is the sha256 of the metadata that the registrar has of it, `registered_at` when it was first
-    findable. A tombstone is findable too: it leads to the page that a withdrawal left.
+    `described_digest` is the sha256 of the metadata that the registrar has of it, empty while they are to be brought
+    up to date; `registered_at` is when it was first findable. A tombstone is findable too: it leads to the page that
+    a withdrawal left.
     """
 
     class State(models.TextChoices):

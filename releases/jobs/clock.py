@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-LONGEST_BACKOFF = timedelta(minutes=15)
-
 
 class Clock:
     """Gives the time; a test puts its own function in `read`."""
@@ -29,6 +27,5 @@ def lease() -> timedelta:
 
 def backoff(attempts: int) -> timedelta:
     """Double with each attempt, with a little jitter so that many steps do not come back at once."""
-    longest = LONGEST_BACKOFF.total_seconds()
-    seconds = min(settings.DFC_BACKOFF_S * 2 ** min(attempts - 1, 20), longest)
+    seconds = min(settings.DFC_BACKOFF_S * 2 ** min(attempts - 1, 20), settings.DFC_LONGEST_BACKOFF_S)
     return timedelta(seconds=seconds * random.uniform(1.0, 1.2))  # noqa: S311  jitter, not a secret

@@ -26,6 +26,7 @@ NO_CLUSTER = "the supervisor has no cluster"
 FAST = {
     "DFC_LEASE_S": "2",
     "DFC_BACKOFF_S": "0.2",
+    "DFC_LONGEST_BACKOFF_S": "2",
     "DFC_REWAKE_S": "0.5",
     "DFC_STALL_S": "5",
     "DFC_ATTEMPTS": "100",

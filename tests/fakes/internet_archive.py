@@ -19,7 +19,8 @@ import jsonpatch
 
 from tests.fakes.faults import Answer, FakeServer, Faults, Request, json_answer, ranged
 
-S3_HOST, SITE_HOST, NODE_HOST = "s3.us.archive.org", "archive.org", "ia800001.us.archive.org"
+S3_HOST, S3_NODE_HOST = "s3.us.archive.org", "s3-lb2.us.archive.org"
+SITE_HOST, NODE_HOST = "archive.org", "ia800001.us.archive.org"
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{2,99}")
 META = re.compile(r"x-archive-(file)?meta(?:\d\d)?-(.+)")
 URI = re.compile(r"uri\((.*)\)", re.DOTALL)
@@ -94,6 +95,7 @@ class InternetArchive(FakeServer):
     spam_after_items: int | None
     has_ranges: bool
     node: str  # where downloads are sent
+    s3_node: str  # where uploads are sent on to, if anywhere
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
@@ -106,18 +108,20 @@ class InternetArchive(FakeServer):
             self.items, self.made, self.tasks = {}, {}, []
             self.queue_s, self.is_held, self.slow_down = 0.0, False, ""
             self.is_spam, self.spam_after_items = False, None
-            self.has_ranges, self.node = True, f"https://{NODE_HOST}"
+            self.has_ranges, self.node, self.s3_node = True, f"https://{NODE_HOST}", ""
             self.asked.clear()
             self.faults = Faults()
 
     def answer(self, request: Request) -> Answer:
         self.work()
         host = request.headers.get("host", "")
-        if host.endswith(SITE_HOST) and host not in {S3_HOST, SITE_HOST, NODE_HOST}:
+        if host.endswith(SITE_HOST) and host not in {S3_HOST, S3_NODE_HOST, SITE_HOST, NODE_HOST}:
             return json_answer(404, {"error": f"{host}: no such host"})
-        return self.answer_s3(request) if host == S3_HOST else super().answer(request)
+        return self.answer_s3(request) if host in {S3_HOST, S3_NODE_HOST} else super().answer(request)
 
     def answer_s3(self, request: Request) -> Answer:
+        if self.s3_node and request.method == "PUT" and request.headers["host"] == S3_HOST:
+            return Answer(307, b"", {"Location": f"{self.s3_node}{request.path}"})
         for method, pattern, name in self.s3_routes:
             if method == request.method and (found := re.fullmatch(pattern, request.path)):
                 return self.denied(request) or getattr(self, name)(request, *map(unquote, found.groups()))

@@ -68,6 +68,10 @@ def client_of(server: FakeDatacite, repository: str = "DFC.TEST", password: str 
 
 
 @contextmanager
-def registry() -> Iterator[Registry]:
+def registry(settings: Any = None) -> Iterator[Registry]:
+    """Run a stand-in, and let this installation use it if its settings are given."""
     with running(FakeDatacite()) as server:
+        if settings is not None:
+            settings.DFC_DATACITE_URL, settings.DFC_DATACITE_PREFIX = server.url, PREFIX
+            settings.DFC_DATACITE_REPOSITORY, settings.DFC_DATACITE_PASSWORD = "DFC.TEST", "s3cret"
         yield Registry(server, DataciteDois(client_of(server), PREFIX))

@@ -87,6 +87,16 @@ def test_a_pause_that_is_asked_for_is_told(at: Registry) -> None:
     assert raised.value.facts["after_s"] == 7
 
 
+def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_it_may_take(at: Registry) -> None:
+    client = DataciteClient(at.server.url, "DFC.TEST", "s3cret", allowed=LOOPBACK, timeout_s=0.2)
+    at.server.faults.plan("PUT *", "slow:3")
+    with pytest.raises(RegistrarUnavailableError, match="no answer in time"):
+        DataciteDois(client, PREFIX).register(NAME, RECORD)
+    assert at.state() == "findable"
+    at.dois.register(NAME, RECORD)
+    assert at.state() == "findable"
+
+
 @pytest.mark.parametrize("fault", ["truncate", "short"])
 def test_an_answer_that_is_broken_off_is_none(at: Registry, fault: str) -> None:
     at.dois.reserve(NAME, RECORD)

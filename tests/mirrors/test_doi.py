@@ -12,6 +12,7 @@ from django.utils import timezone
 from catalog.models import Dataset, Version
 from mirrors import connect
 from mirrors.backends.traits import ZENODO
+from mirrors.checkup import checks
 from mirrors.doi import datacite_client
 from mirrors.doi.connect import provider_of
 from mirrors.errors import RegistrarRefusedError, RegistrarUnavailableError, ReservationError
@@ -44,11 +45,7 @@ DATACITE = Dataset.DoiProvider.DATACITE
 
 @pytest.fixture
 def at(settings: Any) -> Iterator[Registry]:
-    with registry() as opened:
-        settings.DFC_DATACITE_URL = opened.server.url
-        settings.DFC_DATACITE_REPOSITORY = "DFC.TEST"
-        settings.DFC_DATACITE_PASSWORD = "s3cret"
-        settings.DFC_DATACITE_PREFIX = PREFIX
+    with registry(settings) as opened:
         yield opened
 
 
@@ -220,6 +217,20 @@ def test_a_datacite_that_is_not_set_up_is_said(settings: Any) -> None:
         reserve(approved(roads(DATACITE)))
 
 
+def test_the_doctor_says_whether_datacite_answers_and_knows_us(at: Registry, settings: Any) -> None:
+    assert [(one.state, one.found) for one in checks()] == [("ok", "it answers and knows DFC.TEST")]
+    assert at.server.dois == {}
+    settings.DFC_DATACITE_PASSWORD = "wr0ng"
+    wrong = next(checks())
+    assert wrong.state == "absent"
+    assert "DFC_DATACITE_PASSWORD" in wrong.found
+    assert "wr0ng" not in wrong.found + wrong.remedy
+    at.server.faults.plan("GET *", "drop-before")
+    assert next(checks()).state == "absent"
+    settings.DFC_DATACITE_PREFIX = ""
+    assert list(checks()) == []
+
+
 @durable
 def test_zenodo_names_what_its_draft_has_reserved(service: MemoryService) -> None:
     dataset, mirror = roads(Dataset.DoiProvider.ZENODO), service_mirror()
@@ -238,6 +249,7 @@ def test_zenodo_tells_the_doi_of_all_versions_with_the_first_record(service: Mem
     release = approved(roads(Dataset.DoiProvider.ZENODO))
     reserve(release)
     deposit = Deposit.objects.get()
+    service.files[f"{deposit.record_id}/roads.geojson"] = factories.CONTENT
     publish_deposit(attempt("mirrors.replicate.publish_deposit", deposit.pk), deposit.pk)
     make_public(release)
     register(release)

@@ -15,7 +15,16 @@ from mirrors.backends.internet_archive_client import Account, ia_session
 from mirrors.backends.internet_archive_metadata import identifier_of, metadata_of
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError, MirrorUnavailableError
 from tests.fakes.faults import Answer
-from tests.fakes.internet_archive import GLOBAL, NODE_HOST, RATION, SECRET, UPLOADER, InternetArchive, Item
+from tests.fakes.internet_archive import (
+    GLOBAL,
+    NODE_HOST,
+    RATION,
+    S3_NODE_HOST,
+    SECRET,
+    UPLOADER,
+    InternetArchive,
+    Item,
+)
 from tests.mirrors.archives import archive, mirror_at
 from tests.mirrors.test_contract import KEY, RAIL, RECORD, ROADS, Kept, Source, quiet, upload, whole
 
@@ -361,6 +370,25 @@ def test_downloads_carry_no_keys_and_go_to_the_archives_hosts_only(
             whole(mirror, LOCATOR)
 
 
+def test_an_upload_that_is_sent_on_begins_again_at_the_other_host(
+    server: InternetArchive, mirror: InternetArchiveMirror
+) -> None:
+    server.s3_node, seen = f"https://{S3_NODE_HOST}", list[int]()
+    mirror.put(mirror.prepare(KEY, RECORD), upload(ROADS), checkpoint=Kept(), progress=seen.append)
+    assert whole(mirror, LOCATOR) == ROADS
+    assert seen == sorted(seen)
+    assert [one.headers["host"] for one in server.asked if one.method == "PUT"] == ["s3.us.archive.org", S3_NODE_HOST]
+
+
+def test_an_upload_that_is_sent_elsewhere_is_not_made_and_the_keys_stay_here(
+    server: InternetArchive, mirror: InternetArchiveMirror
+) -> None:
+    server.s3_node = "https://evilarchive.org"
+    with pytest.raises(MirrorUnavailableError, match="none of its own hosts"):
+        put(mirror)
+    assert (puts(server), server.made) == (1, {})
+
+
 @pytest.mark.parametrize("fault", ["truncate", "drop-after", "error-before:503"])
 def test_a_download_that_breaks_is_not_taken_for_the_whole(
     server: InternetArchive, mirror: InternetArchiveMirror, fault: str
@@ -388,7 +416,18 @@ def test_an_answer_that_says_nothing_is_no_verdict(
     put(mirror)
     monkeypatch.setattr(InternetArchive, "count_tasks", lambda *_words: Answer(200, said.encode()))
     with pytest.raises(MirrorUnavailableError, match="gave no clear answer about"):
-        mirror.stat(LOCATOR)
+        mirror.stat(f"{NAME}/absent.bin")
+
+
+@pytest.mark.parametrize("said", ['{"error": "later"}', '{"metadata": []}', '{"metadata": {}, "files": {"a": 1}}'])
+def test_an_item_that_is_told_in_no_way_that_we_know_is_no_verdict(
+    server: InternetArchive, mirror: InternetArchiveMirror, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(InternetArchive, "read_metadata", lambda *_words: Answer(200, said.encode()))
+    draft = Draft(KEY, NAME, record=RECORD)
+    for act in (lambda: mirror.stat(LOCATOR), lambda: mirror.listing(draft), lambda: mirror.find(KEY, RECORD)):
+        with pytest.raises(MirrorUnavailableError, match="gave no clear answer about"):
+            act()
 
 
 def test_a_source_is_read_as_it_is_sent_and_never_ahead(mirror: InternetArchiveMirror) -> None:

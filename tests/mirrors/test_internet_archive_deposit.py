@@ -10,14 +10,15 @@ from django.utils import timezone
 
 from catalog.models import Asset
 from mirrors.connect import connect, traits_of
+from mirrors.doctor import examine
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError
 from mirrors.models import Check, Deposit, Incident, Mirror, Replica
 from mirrors.recheck import look_again, start_recheck
 from mirrors.replicate import owe_replicas, start_deposit
-from releases.jobs import engine
+from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
-from tests.fakes.internet_archive import ACCESS, SECRET, InternetArchive
+from tests.fakes.internet_archive import ACCESS, GLOBAL, SECRET, InternetArchive, Item
 from tests.mirrors.archives import archive
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_storage_dir")]
@@ -43,8 +44,8 @@ class Brought:
     assets: list[Asset]
     deposit: Deposit
 
-    def run(self, most: int = 40) -> None:
-        """Run what is due, and stop when the same steps are due again and again."""
+    def run(self, most: int = 12) -> None:
+        """Run what is due, and again what becomes due by that, `most` times in all."""
         for _ in range(most):
             for step_id in engine.due_steps():
                 engine.run_step(step_id, has_heartbeat=False)
@@ -159,6 +160,30 @@ def test_a_worker_that_is_killed_in_between_leaves_one_item_and_no_file_twice(
     assert brought.server.count("PUT *") == 2
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_goes_wrong_on_the_way_there_is_one_item_and_every_byte_is_right(
+    brought: Brought, settings: Any, seed: int
+) -> None:
+    settings.DFC_PATIENCE_S = 0.0
+    brought.server.faults.probability, brought.server.faults.seed, brought.server.queue_s = 0.3, seed, 0.02
+    for _ in range(200):
+        brought.run(1)
+        for step in Step.objects.filter(state=Step.State.FAILED):
+            steering.retry(step, by=None)
+        if not Job.objects.filter(state=Job.State.OPEN, pipeline="deposit").exists():
+            break
+    brought.server.faults.clear()
+    brought.server.drain()
+    assert brought.copies() == [Replica.State.VERIFIED] * 2
+    assert list(brought.server.made) == [brought.identifier]
+    files = brought.server.items[brought.identifier].files
+    assert {name: file.content for name, file in files.items()} == {
+        "roads.geojson": factories.CONTENT,
+        "sources/routes.bin": ROUTES,
+    }
+    assert not Check.objects.exclude(result=Check.Result.PASSED).exists()
+
+
 def test_a_damaged_file_is_found_through_its_public_address_and_put_again_beside_its_history(
     brought: Brought, own_storage_dir: Path
 ) -> None:
@@ -212,6 +237,19 @@ def test_without_keys_or_at_a_private_address_it_is_not_opened(brought: Brought,
     settings.DFC_MIRROR_SECRETS = {}
     with pytest.raises(MirrorRefusedError, match="DFC_MIRROR_ARCHIVE_ACCESS_KEY_ID: it is not set"):
         connect(brought.deposit.mirror)
+
+
+def test_the_doctor_tells_what_is_wrong_and_makes_nothing(brought: Brought, settings: Any) -> None:
+    mirror, server = brought.deposit.mirror, brought.server
+    assert [one.result for one in examine(mirror)] == ["good", "good", "good"]
+    settings.DFC_MIRROR_SECRETS |= {"DFC_MIRROR_ARCHIVE_SECRET_ACCESS_KEY": "wrong"}
+    assert "DFC_MIRROR_ARCHIVE_SECRET_ACCESS_KEY" in examine(mirror)[0].finding
+    settings.DFC_MIRROR_SECRETS |= {"DFC_MIRROR_ARCHIVE_SECRET_ACCESS_KEY": SECRET}
+    server.slow_down, mirror.collection = GLOBAL, "museum"
+    assert [one.result for one in examine(mirror)] == ["good", "bad", "bad"]
+    server.items["museum"] = Item({"mediatype": "collection"})
+    assert examine(mirror)[2].result == "good"
+    assert server.made == {}
 
 
 def test_the_web_process_does_not_load_the_package() -> None:

@@ -55,7 +55,7 @@ def test_only_what_was_proved_too_long_ago_is_due_the_oldest_first(kept: Kept, s
         lambda: Mirror.objects.update(state=Mirror.State.SILENT),
         lambda: Mirror.objects.update(state=Mirror.State.PAUSED),
         lambda: Mirror.objects.update(is_enabled=False),
-        lambda: Mirror.objects.update(kind=Mirror.Kind.ZENODO),
+        lambda: Mirror.objects.update(kind="unopened"),
         lambda: Version.objects.update(state=Version.State.DRAFT),
         lambda: Version.objects.update(state=Version.State.WITHDRAWN),
         lambda: Replica.objects.update(state=Replica.State.DAMAGED),

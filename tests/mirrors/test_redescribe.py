@@ -16,7 +16,7 @@ from mirrors.replicate import find
 from releases.descriptions import request_descriptions
 from releases.jobs import steering
 from releases.models import Decision, Job, Step
-from tests.mirrors.datacite import PREFIX, Registry, registry
+from tests.mirrors.datacite import Registry, registry
 from tests.mirrors.dois import (
     MemoryService,
     attempt,
@@ -43,11 +43,7 @@ def impatient(settings: Any) -> None:
 
 @pytest.fixture
 def at(settings: Any) -> Iterator[Registry]:
-    with registry() as opened:
-        settings.DFC_DATACITE_URL = opened.server.url
-        settings.DFC_DATACITE_REPOSITORY = "DFC.TEST"
-        settings.DFC_DATACITE_PASSWORD = "s3cret"
-        settings.DFC_DATACITE_PREFIX = PREFIX
+    with registry(settings) as opened:
         yield opened
 
 

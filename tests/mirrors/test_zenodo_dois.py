@@ -1,4 +1,4 @@
-"""DOIs of Zenodo at a strict stand-in: named by the draft, public with the record, and a note when it is withdrawn."""
+"""DOIs of Zenodo at a strict stand-in: named by the draft, public with the record, and a note at a withdrawal."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -77,7 +77,7 @@ def test_a_withdrawal_is_noted_in_the_record_and_a_person_is_told(server: FakeZe
     server.faults.plan("PUT *", "error-after:500")
     server.faults.plan("POST *publish", "drop-after")
     describe()
-    told = str(connect.connect(Mirror.objects.get()).deposits.there(Deposit.objects.get().record_id)["metadata"])
+    told = str(mirror_at(server).deposits.there(Deposit.objects.get().record_id)["metadata"])
     assert "Withdrawn: The licence text was wrong." in told
     assert "Le texte de licence était faux." in told
     asked = Step.objects.get(function="mirrors.redescribe.ask_staff")

@@ -255,7 +255,12 @@ def test_a_deposit_with_another_key_is_not_touched(mirror: ZenodoMirror, server:
     assert states(server) == ["unsubmitted"]
 
 
-FORMS = ("<html>", "[]", "null", '{"id": "x"}', '{"id": 1, "metadata": [], "links": {}}')
+DRAFT = '{"id": 1, "state": "unsubmitted", "conceptrecid": "0", "links": {}, "metadata": {}, "files": []}'
+FORMS = (
+    *("<html>", "[]", "null", '{"id": "x"}', '{"id": 1, "metadata": [], "links": {}}', "[" * 100_000),
+    *(DRAFT.replace('"files": []', f'"files": {wrong}') for wrong in ("7", "[1]", '[{"filesize": "a"}]')),
+    DRAFT.replace('"metadata": {}', '"metadata": {"related_identifiers": [1]}'),
+)
 
 
 @pytest.mark.parametrize("words", FORMS)

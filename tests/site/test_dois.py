@@ -7,14 +7,23 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 from django.utils.translation import gettext, override
 
 from catalog.models import Dataset, Version
 from dfc_site import demo
 from mirrors.models import Doi
+from releases.jobs import engine
 from releases.models import Job, Release
+from releases.propose import propose_withdrawal
+from releases.second import second_decision
+from tests.mirrors.datacite import Registry, registry
+from tests.site import walk
+
+GONE = 410
 
 
 @pytest.fixture
@@ -33,9 +42,14 @@ def pages(version: Version, language: str = "en") -> tuple[str, str]:
     return f"{dataset}{version.shown}/", dataset
 
 
-def of_datacite(state: str) -> None:
-    Dataset.objects.update(doi_provider="datacite")
+def of_datacite(version: Version, state: str) -> str:
+    """Let the DOIs be real ones; gives that of all versions."""
+    concept = "10.70001/roads"
+    Dataset.objects.update(doi_provider="datacite", concept_doi=concept)
+    Version.objects.filter(pk=version.pk).update(doi=f"{concept}.v1")
     Doi.objects.update(provider="datacite", state=state)
+    Doi.objects.filter(version=None).update(name=concept)
+    return concept
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -58,11 +72,11 @@ def test_a_page_says_when_its_doi_was_registered(version: Version, client: Clien
 
 
 def test_a_page_says_that_its_doi_is_being_registered_until_it_is(version: Version, client: Client) -> None:
-    of_datacite("reserved")
+    of_datacite(version, "reserved")
     for address in pages(version):
         assert "DOI being registered" in words_of(client, address)
     assert "Its DOI is being registered: it will lead here" in words_of(client, pages(version)[0])
-    of_datacite("findable")
+    of_datacite(version, "findable")
     for address in pages(version):
         assert "being registered" not in words_of(client, address)
 
@@ -70,9 +84,8 @@ def test_a_page_says_that_its_doi_is_being_registered_until_it_is(version: Versi
 def test_a_dataset_is_cited_by_the_doi_of_all_its_versions_once_that_leads_somewhere(
     version: Version, client: Client
 ) -> None:
-    concept = version.dataset.concept_doi
-    assert f"https://doi.org/{concept}" not in words_of(client, pages(version)[1])
-    of_datacite("findable")
+    assert "https://doi.org/" not in words_of(client, pages(version)[1])
+    concept = of_datacite(version, "findable")
     assert f"[Data set]. https://doi.org/{concept}" in words_of(client, pages(version)[1])
     Doi.objects.filter(version=None).update(state="reserved", registered_at=None)
     assert f"https://doi.org/{concept}" not in words_of(client, pages(version)[1])
@@ -112,9 +125,56 @@ def test_the_command_lists_dois_and_describes_what_is_not_up_to_date(version: Ve
     settings.DFC_SITE_URL = "https://elsewhere.example.org"
     jobs = Job.objects.count()
     stale = {one["describes"] for one in told("describe", "--dry-run")}
-    assert {f"DOI · {version.doi}", f"DOI · {version.dataset.concept_doi}"} <= stale
+    assert {version.doi, version.dataset.concept_doi} <= stale
     assert Job.objects.count() == jobs
     assert {one["describes"] for one in told("describe")} == stale
     assert Job.objects.filter(key__startswith="describe:command:").count() == 1
     with pytest.raises(CommandError, match="no dataset has that identifier"):
         told("list", "ca_nothing")
+
+
+def page_at(client: Client, address: str, language: str = "en") -> Any:
+    """Open the page that a DOI leads to, or the same one in the other language."""
+    assert address.startswith(f"{settings.DFC_SITE_URL}/en/")
+    return client.get(address.removeprefix(settings.DFC_SITE_URL).replace("/en/", f"/{language}/", 1))
+
+
+def agree(client: Client, at: Registry, name: str, status: int = 200) -> None:
+    """Compare what a DOI says with the page that it leads to, in both languages."""
+    told = at.server.dois[name].attributes
+    assert at.server.handles[name] == told["url"]
+    for one in told["titles"]:
+        answer = page_at(client, told["url"], one["lang"])
+        assert answer.status_code == status
+        assert one["title"] in html.unescape(answer.content.decode()) or status == GONE
+
+
+def test_a_version_gets_its_doi_of_datacite_through_faults_and_a_withdrawal_is_said_there(
+    in_review: Release, client: Client, settings: Any
+) -> None:
+    settings.DFC_BACKOFF_S, settings.DFC_ATTEMPTS = 0.01, 60
+    Dataset.objects.update(doi_provider="datacite")
+    with registry(settings) as at:
+        at.server.faults.probability, at.server.faults.seed, at.server.handles_fail = 0.3, 5, 1
+        walk.approve(in_review, demo.person("reviewer"))
+        engine.drain(90)
+        version = Version.objects.select_related("dataset").get(pk=in_review.version_id)
+        assert (version.state, len(at.server.dois)) == ("published", 2)
+        for name in (str(version.doi), version.dataset.concept_doi):
+            assert at.state(name) == "findable"
+            agree(client, at, name)
+        withdraw(version)
+        engine.drain(60)
+        agree(client, at, str(version.doi), GONE)
+        assert at.attribute("descriptions", str(version.doi))[0]["description"] == "Withdrawn: The licence was wrong."
+        assert at.server.faults.given
+
+
+def withdraw(version: Version) -> None:
+    words: Any = {
+        "reason_en": "The licence was wrong.",
+        "reason_fr": "La licence était fausse.",
+        "now": timezone.now(),
+    }
+    decision = propose_withdrawal(version, by=demo.person("author"), channel="command", **words)
+    second_decision(decision, by=demo.person("reviewer"), channel="command", now=timezone.now())

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 import catalog.checkup
+import mirrors.checkup
 import releases.checkup
 
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, **options: Any) -> None:
-        found = [*catalog.checkup.checks(), *releases.checkup.checks()]
+        found = [*catalog.checkup.checks(), *releases.checkup.checks(), *mirrors.checkup.checks()]
         if options["json"]:
             self.stdout.write(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
         else:

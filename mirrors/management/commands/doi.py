@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from catalog.models import Dataset
 from mirrors.models import Doi
-from mirrors.redescribe import stale_datasets
+from mirrors.stale import stale_rows
 from releases.descriptions import request_descriptions
 
 Rows = list[dict[str, Any]]
@@ -56,9 +56,10 @@ class Command(BaseCommand):
 
     def act_describe(self, datasets: Any, options: dict[str, Any]) -> Rows:
         now, rows = timezone.now(), []
-        for dataset, stale in stale_datasets(datasets):
-            rows += [{"dataset": dataset.identifier, "describes": spec.label} for spec in stale]
-            if not options["dry_run"]:
+        for dataset in datasets:
+            stale = [str(one) for one in stale_rows(dataset.pk)]
+            rows += [{"dataset": dataset.identifier, "describes": one} for one in stale]
+            if stale and not options["dry_run"]:
                 with transaction.atomic():
                     request_descriptions(dataset.pk, cause=f"command:{dataset.pk}:{now:%Y%m%dT%H%M%S%f}", now=now)
         return rows

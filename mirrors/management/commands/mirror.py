@@ -1,4 +1,4 @@
-"""`manage.py mirror`: add, list, examine, probe, verify, pause and resume mirrors."""
+"""`manage.py mirror`: add, list, examine, probe, verify, pause, resume; adopt what lies there, discard drafts."""
 
 import argparse
 import json
@@ -14,14 +14,16 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from catalog.errors import StewardshipError
-from mirrors import probe
+from mirrors import adopt, probe
 from mirrors.add_mirror import add_mirror
 from mirrors.connect import connect
+from mirrors.discard import discard_deposit, refuse_undiscardable
 from mirrors.doctor import examine
 from mirrors.mirror_entry import MirrorEntry
-from mirrors.models import Check, Mirror, MirrorProbe, Replica
+from mirrors.models import Check, Deposit, Mirror, MirrorProbe, Replica
 from mirrors.pause import pause_mirror, resume_mirror
 from mirrors.recheck import look_again
+from mirrors.replicate import find
 from mirrors.verify import look
 
 Rows = list[dict[str, Any]]
@@ -38,6 +40,10 @@ OF_SERVICES = {
 }
 NUMBERS = {"part-mib": int, "settle-s": int, "capacity-bytes": int, "cost-per-gb-month": Decimal}
 ENDINGS = (
+    (
+        {adopt.Result.OTHER, adopt.Result.FOREIGN},
+        "At least one file or record there is not what we published; it was left alone.",
+    ),
     ({"bad"}, "At least one thing that a mirror needs is missing. Mend it before the mirror is used."),
     (
         {Check.Result.DAMAGED, Check.Result.MISSING},
@@ -52,7 +58,7 @@ ENDINGS = (
 
 
 class Command(BaseCommand):
-    help = "Add, list, examine, probe, verify, pause and resume mirrors."
+    help = "Add, list, examine, probe, verify, pause and resume mirrors; adopt and discard deposits there."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
@@ -69,11 +75,23 @@ class Command(BaseCommand):
             one.add_argument("--by", required=True, help="user name")
             one.add_argument("--reason", default="")
             one.add_argument("--dry-run", action="store_true")
+        self.add_words_of_adopt(acts.add_parser("adopt", help="take what lies at a mirror already into our rows"))
         acts.add_parser("list", help="show all mirrors")
         examining = acts.add_parser("doctor", help="try what a mirror's service can do; nothing is left there")
         examining.add_argument("slug")
+        discarding = acts.add_parser("discard", help="throw a version's draft away that is not to become public")
+        for name in ("slug", "dataset", "version_number"):
+            discarding.add_argument(name)
+        discarding.add_argument("--dry-run", action="store_true")
         for one in acts.choices.values():
             one.add_argument("--json", action="store_true")
+
+    def add_words_of_adopt(self, adopting: argparse.ArgumentParser) -> None:
+        adopting.add_argument("slug")
+        adopting.add_argument("--dataset", default="", help="identifier; all datasets if left out")
+        adopting.add_argument("--version", default="", help="like v1.0.0; all versions if left out")
+        adopting.add_argument("--record", default="", help="the mirror's own name of the one version that is meant")
+        adopting.add_argument("--dry-run", action="store_true", help="look, and write nothing")
 
     def add_words_of_add(self, add: argparse.ArgumentParser) -> None:
         add.add_argument("slug")
@@ -137,6 +155,11 @@ class Command(BaseCommand):
         symptoms = examine(found(options["slug"]))
         return [{"result": one.result, "check": one.check, "finding": one.finding} for one in symptoms]
 
+    def act_discard(self, options: dict[str, Any]) -> Rows:
+        deposit = deposit_of(found(options["slug"]), options["dataset"], options["version_number"])
+        (refuse_undiscardable if options["dry_run"] else discard_deposit)(deposit)
+        return [{"deposit": str(deposit), "discarded": not options["dry_run"]}]
+
     def act_probe(self, options: dict[str, Any]) -> Rows:
         chosen: Iterable[Mirror] = Mirror.objects.in_service()
         if options["slug"]:
@@ -170,6 +193,19 @@ class Command(BaseCommand):
         except StewardshipError as error:
             return {"result": UNCHECKED, **row, "finding": str(error)}
 
+    def act_adopt(self, options: dict[str, Any]) -> Rows:
+        mirror, named = found(options["slug"]), (options["dataset"], options["version"])
+        versions = list(adopt.versions_of(*named))
+        if not versions:
+            raise CommandError(f"{' '.join(named).strip() or 'Here'}: there is no such public version. Look it up.")
+        if options["record"] and len(versions) > 1:
+            raise CommandError("--record: it is of one version. Name it by --dataset and --version.")
+        backend, how = connect(mirror), {"record_id": options["record"], "is_dry": options["dry_run"]}
+        rows = [
+            one for version in versions for one in adopt.adopt(version, mirror, backend, now=timezone.now(), **how)
+        ]
+        return [{"result": one.result, "version": one.version, "file": one.path, "where": one.where} for one in rows]
+
     def act_pause(self, options: dict[str, Any]) -> Rows:
         return self.change(pause_mirror, options)
 
@@ -189,6 +225,14 @@ def found(slug: str) -> Mirror:
     if mirror is None:
         raise CommandError(f"Mirror {slug!r}: none is registered under that name. Try mirror list.")
     return mirror
+
+
+def deposit_of(mirror: Mirror, dataset: str, number: str) -> Deposit:
+    rows = Deposit.objects.filter(mirror=mirror, version__dataset__identifier=dataset)
+    deposit = rows.filter(version__number=number.removeprefix("v")).values_list("pk", flat=True).first()
+    if deposit is None:
+        raise CommandError(f"{dataset} {number}: {mirror.slug} has no deposit of it. Look at the publish board.")
+    return find(deposit)
 
 
 def person(name: str) -> Any:
