@@ -152,7 +152,7 @@ def test_a_survey_takes_what_a_listing_says_and_samples_through_the_public_addre
     slug: str, level: int, method: str, everywhere: Version
 ) -> None:
     copy = copy_at(slug, everywhere)
-    Check.objects.filter(replica=copy).delete()
+    Check.objects.filter(replica__mirror=copy.mirror).delete()
     survey_mirror(factories.step("mirrors.survey.survey_mirror"), copy.mirror_id)
     levels = dict(Check.objects.filter(replica__mirror=copy.mirror).values_list("level", "method"))
     assert levels == {level: method, Check.Level.SAMPLED: "8 ranges through the public address"}
