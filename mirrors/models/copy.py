@@ -33,7 +33,7 @@ class Deposit(models.Model):
     record_id = models.CharField(_("record"), max_length=200, blank=True)
     doi = models.CharField(_("DOI of the record"), max_length=200, blank=True)
     concept_doi = models.CharField(_("DOI of all versions"), max_length=200, blank=True)
-    described_digest = models.CharField(max_length=64, blank=True)
+    described_digest = models.CharField(max_length=64, blank=True, editable=False)
     described_at = models.DateTimeField(_("described at"), null=True, blank=True)
     landing_url = models.URLField(_("landing page"), max_length=600, blank=True)
     surveyed_at = models.DateTimeField(_("surveyed at"), null=True, blank=True, editable=False)

@@ -248,7 +248,7 @@ class MirrorDay(models.Model):
 class Policy(models.Model):
     """Which datasets go to a mirror: one dataset, one package, or (both empty) all of them."""
 
-    mirror = models.ForeignKey(Mirror, models.CASCADE, related_name="policies")
+    mirror = models.ForeignKey(Mirror, models.CASCADE, related_name="policies", verbose_name=_("mirror"))
     package = models.ForeignKey(
         DataPackage, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("data package")
     )

@@ -23,7 +23,15 @@ STATES = (
     Replica.State,
     Deposit.State,
 )
-CALM = {"draft", "built", "approved", "pending", "stored", "due"}  # nothing runs and nothing is asked: idle
+CALM = {
+    "draft",
+    "built",
+    "approved",
+    "pending",
+    "stored",
+    "due",
+    "removed",
+}  # nothing runs and nothing is asked: idle
 
 
 def rendered(text: str, language: str = "en", **words: Any) -> str:

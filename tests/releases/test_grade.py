@@ -4,16 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from mirrors.models import Policy
 from releases.approve import approve_release
 from releases.definition import read_definition
 from releases.errors import DefinitionError, NotSubmittableError
 from releases.jobs import engine
+from releases.jobs.registry import pipeline
 from releases.models import Build, Difference, Job, Release
 from releases.submit import submit_release
+from tests import factories
 from tests.releases.recipes import (
     author_fixture,  # noqa: F401  a fixture
     bench_fixture,  # noqa: F401  a fixture
@@ -43,8 +47,10 @@ def confirmed(release: Release, author: Any, reviewer: Any) -> None:
     submit_release(release, by=author, channel="command", now=timezone.now())
     seen = release.reviewed_digest
     approve_release(release, by=reviewer, channel="command", seen_digest=seen, now=timezone.now())
+    Policy.objects.create(mirror=factories.mirror("origin", endpoint=str(settings.DFC_STORAGE_DIR)))
     job = Job.objects.get(pipeline="publish")
-    while not job.steps.filter(stage__gt=3).exists():
+    after_confirm = [stage.name for stage in pipeline("publish").stages].index("confirm") + 1
+    while not job.steps.filter(stage__gte=after_confirm).exists():
         assert any(engine.run_step(pk, has_heartbeat=False) for pk in engine.due_steps()), job.steps.values("error")
 
 
