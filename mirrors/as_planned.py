@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 from django.db.models import Sum
 
-from catalog.models import Asset
+from catalog.models import Asset, Version
 from mirrors.backends.base import RemoteStat
 from mirrors.connect import traits_of
-from mirrors.errors import MirrorRefusedError, UnverifiedError
-from mirrors.models import Deposit
+from mirrors.errors import MirrorRefusedError, NoRoomError, UnverifiedError
+from mirrors.models import Deposit, Mirror, Replica
 
 
 def refuse_unfit(deposit: Deposit) -> None:
-    """Raise MirrorRefusedError before anything is made where a version has more than one record may have.
+    """Raise before anything is made: MirrorRefusedError for more than one record may have, NoRoomError for no room.
 
     The source bundle is counted before it is made.
     """
@@ -30,6 +30,28 @@ def refuse_unfit(deposit: Deposit) -> None:
             f"{deposit.version}: it has {size_bytes} bytes, and one record at {name} may have {traits.most_bytes}. "
             "Ask for more there, or take the dataset out of the policies of that mirror."
         )
+    refuse_full(deposit, size_bytes)
+
+
+def refuse_full(deposit: Deposit, size_bytes: int) -> None:
+    """Raise NoRoomError where a version would be more than the mirror's operator gives us."""
+    mirror = deposit.mirror
+    after = used_bytes(mirror, besides=deposit.version) + size_bytes
+    if mirror.capacity_bytes is not None and after > mirror.capacity_bytes:
+        raise NoRoomError(
+            f"{deposit.version}: with its {size_bytes} bytes {after} would lie at {mirror.name}, whose operator "
+            f"gives us {mirror.capacity_bytes}. Ask for more and change its capacity, or take something out of its "
+            "policies."
+        )
+
+
+def used_bytes(mirror: Mirror, *, besides: Version | None = None) -> int:
+    """Sum up what lies at a mirror, or is on its way there, of all versions but one."""
+    kept = Replica.objects.filter(mirror=mirror).exclude(state=Replica.State.REMOVED)
+    if besides:
+        kept = kept.exclude(asset__item__version=besides)
+    total: int = kept.aggregate(total=Sum("asset__size_bytes", default=0))["total"]
+    return total
 
 
 def refuse_unplanned(deposit: Deposit, listing: Mapping[str, RemoteStat]) -> None:

@@ -19,9 +19,10 @@ from django.utils.translation import gettext as _
 
 from catalog.models import Asset, DataPackage, Dataset, Version
 from catalog.templatetags.amounts import plain_size
+from mirrors.as_planned import used_bytes
 from mirrors.connect import traits_of
 from mirrors.errors import PolicyRefusedError
-from mirrors.models import PUBLIC, Deposit, Mirror, Policy, Replica
+from mirrors.models import PUBLIC, Deposit, Mirror, Policy
 from mirrors.remove import start_removal
 from mirrors.replicate import owe_replicas, start_deposit, start_opening
 from mirrors.safety import safety_of
@@ -189,13 +190,6 @@ def lines_of(versions: Iterable[int]) -> tuple[Line, ...]:
     }
     rows = Version.objects.filter(pk__in=keys).select_related("dataset").order_by("dataset__identifier", "precedence")
     return tuple(Line(one, *sizes.get(one.pk, (0, 0))) for one in rows)
-
-
-def used_bytes(mirror: Mirror) -> int:
-    """Sum up what lies at a mirror or is on its way there."""
-    kept = Replica.objects.filter(mirror=mirror).exclude(state=Replica.State.REMOVED)
-    total: int = kept.aggregate(total=Sum("asset__size_bytes", default=0))["total"]
-    return total
 
 
 def refused_drops(mirror: Mirror, before: Sequence[Scope], dropped: Sequence[Line], *, now: datetime) -> list[str]:

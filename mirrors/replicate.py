@@ -165,9 +165,9 @@ def keep_draft(deposit: Deposit, draft: Draft) -> None:
 
 def made(step: StepContext, deposit: Deposit) -> Draft:
     key, described, backend = deposit_key(deposit.version), record(deposit), connect(deposit.mirror)
+    refuse_unfit(deposit)
     if not backend.traits.has_drafts:
         return backend.prepare(key, described)
-    refuse_unfit(deposit)
     await_turn(deposit)
 
     def search() -> str | None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from catalog.models import Version
 from mirrors.models import Check, Deposit, Mirror, Policy, Replica
 from mirrors.policies import Scope, outcome_of, start_following
-from releases.jobs import engine
+from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
 from tests.factories import CONTENT
@@ -104,6 +104,20 @@ def test_what_has_no_room_is_refused_with_both_figures(public: Version, tmp_path
     north = mirror_at(tmp_path, "north", capacity_bytes=10)
     outcome = outcome_of(north, [], ALL, now=timezone.now())
     assert re.search(r"North gives us 10\sbytes, and .* would lie there", outcome.refusals[0])
+
+
+def test_a_mirror_that_grew_full_refuses_before_anything_is_sent(public: Version, tmp_path: Path) -> None:
+    north = mirror_at(tmp_path, "north")
+    Policy.objects.create(mirror=north, is_required=False)
+    Mirror.objects.filter(pk=north.pk).update(capacity_bytes=len(CONTENT) - 1)
+    follow(north)
+    step = Step.objects.get(function="mirrors.replicate.prepare_deposit")
+    assert f"gives us {len(CONTENT) - 1}" in step.error
+    assert list(Path(north.endpoint).rglob("*")) == []
+    Mirror.objects.filter(pk=north.pk).update(capacity_bytes=len(CONTENT))
+    steering.retry(step, by=get_user_model().objects.create_superuser("operator", password=None))
+    engine.drain(30)
+    assert Replica.objects.get(mirror=north).state == Replica.State.VERIFIED
 
 
 def test_what_one_record_cannot_take_is_named_and_left_out(public: Version) -> None:
