@@ -39,6 +39,7 @@ OWNER = {
 }
 RELEASE = "/admin/releases/release/"
 MIRROR = "/admin/mirrors/mirror/"
+POLICIES = "/admin/mirrors/policy/"
 REPLICAS = "/admin/mirrors/replica/"
 BOARD = f"{RELEASE}{{waiting}}/board/"
 ADMIN = {
@@ -79,6 +80,11 @@ OPERATING = {
     "admin-mirror": f"{MIRROR}{{mirror}}/change/",
     "admin-mirror-add": f"{MIRROR}add/",
     "admin-mirror-history": f"{MIRROR}{{mirror}}/history/",
+    "admin-list-policies": POLICIES,
+    "admin-policy-add": f"{POLICIES}add/",
+    "admin-policy-removed": f"{POLICIES}{{policy}}/delete/",
+    "admin-list-dois": "/admin/mirrors/doi/",
+    "admin-list-deposits": "/admin/mirrors/deposit/",
 }
 KEYS = f"""
 import json
@@ -92,6 +98,7 @@ print(json.dumps({{
     "dataset": public.version.dataset_id,
     "tiles": Version.objects.get(dataset__identifier={TILES!r}).pk,
     "mirror": Mirror.objects.get(slug="second").pk,
+    "policy": Mirror.objects.get(slug="second").policies.get().pk,
     "copy": Replica.objects.filter(asset__item__version=public.version).order_by("pk")[0].pk,
     "node_row": 1,
 }}))
