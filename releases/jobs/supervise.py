@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 LOOP_S = 0.5
 GRACE_S = 10.0
 LONGEST_PAUSE_S = 30.0
+MOST_DOUBLINGS = 4
 
 
 class Cluster:
@@ -74,17 +75,22 @@ class Cluster:
 
 
 class Watchdog:
-    """Tells a stall: steps have been due, none was ever claimed, and no fence moved for DFC_STALL_S."""
+    """Tells a stall: steps have been due, none was ever claimed, and no fence moved for DFC_STALL_S.
+
+    A cluster that was started because of a stall gets twice the time of the one before, or it would be ended for ever
+    before it has begun where the machine is busy.
+    """
 
     def __init__(self) -> None:
         self.fences = -1
         self.moved_at = time.monotonic()
+        self.fruitless = 0
 
     def is_stalled(self) -> bool:
         fences = Step.objects.aggregate(total=Sum("fence"))["total"] or 0
         if fences != self.fences or not engine.due_steps() or self.is_busy():
-            self.fences, self.moved_at = fences, time.monotonic()
-        return time.monotonic() - self.moved_at > settings.DFC_STALL_S
+            self.fences, self.moved_at, self.fruitless = fences, time.monotonic(), 0
+        return time.monotonic() - self.moved_at > settings.DFC_STALL_S * 2**self.fruitless
 
     def is_busy(self) -> bool:
         """Tell whether every worker holds a live lease, so that due steps rightly wait."""
@@ -92,7 +98,7 @@ class Watchdog:
         return running.count() >= settings.DFC_WORKERS
 
     def restarted(self) -> None:
-        self.moved_at = time.monotonic()
+        self.moved_at, self.fruitless = time.monotonic(), min(self.fruitless + 1, MOST_DOUBLINGS)
 
 
 class Supervisor:

@@ -50,3 +50,17 @@ def test_a_claim_is_movement(watchdog: Watchdog, start: Start) -> None:
     watchdog.moved_at -= 1e6
     claim(first)
     assert not watchdog.is_stalled()
+
+
+def test_a_cluster_that_needs_long_to_begin_is_given_more_time_after_each_stall(
+    watchdog: Watchdog, start: Start, settings: Any
+) -> None:
+    settings.DFC_STALL_S = 5
+    start("one", [[True]])
+    watchdog.is_stalled()
+    for doublings in (0, 1, 2):
+        watchdog.moved_at -= 5 * 2**doublings - 1
+        assert not watchdog.is_stalled()
+        watchdog.moved_at -= 2
+        assert watchdog.is_stalled()
+        watchdog.restarted()
