@@ -90,7 +90,8 @@ class Watchdog:
         fences = Step.objects.aggregate(total=Sum("fence"))["total"] or 0
         if fences != self.fences or not engine.due_steps() or self.is_busy():
             self.fences, self.moved_at, self.fruitless = fences, time.monotonic(), 0
-        return time.monotonic() - self.moved_at > settings.DFC_STALL_S * 2**self.fruitless
+        patience_s: float = settings.DFC_STALL_S * 2**self.fruitless
+        return time.monotonic() - self.moved_at > patience_s
 
     def is_busy(self) -> bool:
         """Tell whether every worker holds a live lease, so that due steps rightly wait."""
