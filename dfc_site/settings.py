@@ -309,6 +309,7 @@ DFC_BACKOFF_S = read_seconds("DFC_BACKOFF_S", 5)
 DFC_PATIENCE_S = read_seconds("DFC_PATIENCE_S", 3600)  # the longest pause that a service may ask for
 DFC_SERVICE_CALL_S = read_seconds("DFC_SERVICE_CALL_S", 110)  # the longest that one question to a service may take
 DFC_REWAKE_S = read_seconds("DFC_REWAKE_S", 10)
+DFC_GRACE_S = read_seconds("DFC_GRACE_S", 10)  # from the wish to stop to the kill
 DFC_STALL_S = read_seconds("DFC_STALL_S", 60)
 DFC_ATTEMPTS = read_int("DFC_ATTEMPTS", 5, at_least=1)
 DFC_WORKERS = read_int("DFC_WORKERS", 2, at_least=1)

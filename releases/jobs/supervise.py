@@ -5,7 +5,7 @@ django-q2 wakes, the rows decide. What its cluster cannot do for itself is done 
 - a cluster that stopped moving while steps are due (an idle worker was killed while it held the queue's lock)
   is killed as a group and started again;
 - nobody outlives this process: every child has a parent-death signal;
-- on Ctrl-C steps yield at their next checkpoint; what has not ended after 10 s is killed.
+- on Ctrl-C steps yield at their next checkpoint; what has not ended after DFC_GRACE_S is killed.
 """
 
 import logging
@@ -32,7 +32,6 @@ from releases.models import Step
 logger = logging.getLogger(__name__)
 
 LOOP_S = 0.5
-GRACE_S = 10.0
 LONGEST_PAUSE_S = 30.0
 MOST_DOUBLINGS = 4
 
@@ -68,9 +67,9 @@ class Cluster:
         self.process.send_signal(signal.SIGUSR1)
         self.process.terminate()
         try:
-            self.process.wait(timeout=GRACE_S)
+            self.process.wait(timeout=settings.DFC_GRACE_S)
         except subprocess.TimeoutExpired:
-            logger.warning("cluster %s did not end in %s s; killing it", self.process.pid, GRACE_S)
+            logger.warning("cluster %s did not end in %s s; killing it", self.process.pid, settings.DFC_GRACE_S)
         self.kill()
 
 

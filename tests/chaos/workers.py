@@ -29,6 +29,7 @@ FAST = {
     "DFC_LONGEST_BACKOFF_S": "2",
     "DFC_REWAKE_S": "0.5",
     "DFC_STALL_S": "5",
+    "DFC_GRACE_S": "30",
     "DFC_ATTEMPTS": "100",
     "DFC_WORKERS": "2",
 }
