@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from catalog.models import Asset
 from catalog.storage.connect import own_storage
+from mirrors.models import Policy
 from releases import build
 from releases.approve import approve_release
 from releases.build import request_build
@@ -52,6 +54,7 @@ def until_confirmed(release: Release, author: Any, reviewer: Any) -> Build:
     """Submit, approve and publish as far as the rebuild from the bundle, which is given."""
     submit_release(release, by=author, channel="command", now=timezone.now())
     approve_release(release, by=reviewer, channel="command", seen_digest=release.reviewed_digest, now=timezone.now())
+    Policy.objects.create(mirror=factories.mirror("origin", endpoint=str(settings.DFC_STORAGE_DIR)))
     confirmed = Build.objects.filter(release=release, purpose=Build.Purpose.CONFIRM).exclude(verdict="")
     while not confirmed.exists():
         assert any(jobs.run_step(pk, has_heartbeat=False) for pk in jobs.due_steps()), errors()
