@@ -182,7 +182,7 @@ class DepositAdmin(ReadOnlyAdmin):
 
 @admin.register(Doi)
 class DoiAdmin(ReadOnlyAdmin):
-    list_display = ["name", "dataset", "version", "provider", "state", "registered_at", "described_at"]
+    list_display = ["name", "state", "provider", "version", "dataset"]
     list_filter = ["state", "provider"]
     list_select_related = ["dataset", "version__dataset"]
     search_fields = ["name", "dataset__identifier"]
