@@ -54,10 +54,10 @@ def test_what_is_no_such_range_is_the_servers_fault_and_no_verdict(
 
 
 def test_a_server_that_gives_nothing_is_left_after_three_tries(server: Upstream) -> None:
-    url = server.add("/one.bin", b"")
-    server.files["/one.bin"].plan = []
-    with pytest.raises(MirrorUnavailableError):
-        read(url, 0, 10)
+    url = server.add("/one.bin", CONTENT[:2], "reset", ALWAYS)
+    with pytest.raises(MirrorUnavailableError, match="it gave 0 of 2 bytes"):
+        read(url, 0, 2)
+    assert len(server.asked) == 3
 
 
 @pytest.mark.parametrize("status", ["404", "410"])
