@@ -25,8 +25,8 @@ from dfc_site.roles import ensure_groups
 from mirrors.models import Mirror, Policy
 from releases.approve import approve_release
 from releases.build import request_build
-from releases.definition import read_definition
 from releases.draft import draft_release, named
+from releases.drafts.definition import read_definition
 from releases.find import find_release
 from releases.models import Release, Transition
 from releases.review import newest_diff

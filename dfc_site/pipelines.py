@@ -6,59 +6,37 @@ A stage's `expand` says which steps it has when it opens; only the functions nam
 from django.utils.translation import gettext_lazy as _
 
 from dfc_site import export
-from mirrors import (
-    bundle,
-    end_service,
-    old_checks,
-    policies,
-    probe,
-    recheck,
-    redescribe,
-    remove,
-    repair,
-    replicate,
-    reserve,
-    survey,
-    tell,
-    tidy_drafts,
-    tidy_uploads,
-)
-from releases import (
-    catalogue,
-    commit,
-    compare,
-    confirm,
-    execute,
-    explain,
-    inspect,
-    lock,
-    review_diff,
-    seal,
-    sign,
-    tidy,
-    watch,
-)
+from mirrors import policies, remove, replicate
+from mirrors.checks import old_checks, probe, recheck, repair, survey, tell
+from mirrors.deposits import bundle, redescribe, reserve, tidy_drafts, tidy_uploads
+from mirrors.registry import end_service
+from releases import catalogue, commit, seal, tidy, watch
+from releases.builds import compare, confirm, execute, explain, inspect, lock
 from releases.ingest import bring_in, derive, ledger, repository
 from releases.ingest import probe as ingest_probe
 from releases.ingest import run as ingest_run
 from releases.jobs.registry import Pipeline, Stage
+from releases.reviews import review_diff
+from releases.statements import sign
 from swarm import decide, describe, forget, letters
 
 BUILD = Pipeline(
     name="build",
     stages=(
-        Stage("environment", _("Environment"), lock.expand_environment, ("releases.lock.prepare_environment",)),
-        Stage("build", _("Build twice"), execute.expand_builds, ("releases.execute.run_build",)),
-        Stage("inspect", _("Inspect"), inspect.expand_inspect, ("releases.inspect.inspect_release",)),
-        Stage("compare", _("Compare"), compare.expand_compare, ("releases.compare.compare_builds",)),
-        Stage("explain", _("Explain"), explain.expand_explain, ("releases.explain.explain_difference",)),
-        Stage("diff", _("What changed"), review_diff.expand_diff, ("releases.review_diff.make_diff",)),
+        Stage(
+            "environment", _("Environment"), lock.expand_environment, ("releases.builds.lock.prepare_environment",)
+        ),
+        Stage("build", _("Build twice"), execute.expand_builds, ("releases.builds.execute.run_build",)),
+        Stage("inspect", _("Inspect"), inspect.expand_inspect, ("releases.builds.inspect.inspect_release",)),
+        Stage("compare", _("Compare"), compare.expand_compare, ("releases.builds.compare.compare_builds",)),
+        Stage("explain", _("Explain"), explain.expand_explain, ("releases.builds.explain.explain_difference",)),
+        Stage("diff", _("What changed"), review_diff.expand_diff, ("releases.reviews.review_diff.make_diff",)),
     ),
     on_cancelled=compare.cancelled,
 )
 DIFF = Pipeline(
     name="diff",
-    stages=(Stage("diff", _("What changed"), review_diff.expand_diff, ("releases.review_diff.make_diff",)),),
+    stages=(Stage("diff", _("What changed"), review_diff.expand_diff, ("releases.reviews.review_diff.make_diff",)),),
 )
 SEALING = ("releases.seal.seal_output", "releases.seal.seal_source", "releases.seal.seal_environment")
 PUBLISH = Pipeline(
@@ -66,10 +44,10 @@ PUBLISH = Pipeline(
     stages=(
         Stage("seal", _("Seal"), seal.expand_seal, SEALING),
         Stage("places", _("Places"), replicate.expand_places, ("mirrors.replicate.prepare_deposit",)),
-        Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("mirrors.reserve.reserve_doi",)),
-        Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("mirrors.bundle.make_bundle",)),
-        Stage("confirm", _("Confirm"), confirm.expand_confirm, ("releases.confirm.confirm_build",)),
-        Stage("attest", _("Attest"), sign.expand_attest, ("releases.sign.attest_release",)),
+        Stage("reserve", _("Reserve DOI"), reserve.expand_reserve, ("mirrors.deposits.reserve.reserve_doi",)),
+        Stage("bundle", _("Source bundle"), bundle.expand_bundle, ("mirrors.deposits.bundle.make_bundle",)),
+        Stage("confirm", _("Confirm"), confirm.expand_confirm, ("releases.builds.confirm.confirm_build",)),
+        Stage("attest", _("Attest"), sign.expand_attest, ("releases.statements.sign.attest_release",)),
         Stage("torrents", _("Torrents"), describe.expand_torrents, ("swarm.describe.make_torrent",)),
         Stage("deposit", _("Deposit"), replicate.expand_deposits, ("mirrors.replicate.await_deposit",)),
         Stage(
@@ -80,8 +58,10 @@ PUBLISH = Pipeline(
         ),
         Stage("lasting", _("Deposit for ever"), replicate.expand_lasting, ("mirrors.replicate.await_lasting",)),
         Stage("commit", _("Make public"), commit.expand_commit, ("releases.commit.make_public",)),
-        Stage("doi", _("Register DOI"), redescribe.expand_dois, ("mirrors.redescribe.bring_doi",)),
-        Stage("records", _("Other records"), redescribe.expand_others, ("mirrors.redescribe.describe_others",)),
+        Stage("doi", _("Register DOI"), redescribe.expand_dois, ("mirrors.deposits.redescribe.bring_doi",)),
+        Stage(
+            "records", _("Other records"), redescribe.expand_others, ("mirrors.deposits.redescribe.describe_others",)
+        ),
         Stage("catalogue", _("Catalogue"), catalogue.expand_await, ("releases.catalogue.await_edition",)),
     ),
 )
@@ -111,50 +91,55 @@ CATALOGUE = Pipeline(
 DESCRIBE = Pipeline(
     name="describe",
     stages=(
-        Stage("look", _("Look"), redescribe.expand_look, ("mirrors.redescribe.look_at",)),
+        Stage("look", _("Look"), redescribe.expand_look, ("mirrors.deposits.redescribe.look_at",)),
         Stage(
             "describe",
             _("Describe"),
             redescribe.expand_stale,
-            ("mirrors.redescribe.describe_deposit", "mirrors.redescribe.bring_doi"),
+            ("mirrors.deposits.redescribe.describe_deposit", "mirrors.deposits.redescribe.bring_doi"),
         ),
-        Stage("ask", _("Ask the staff"), redescribe.expand_ask, ("mirrors.redescribe.ask_staff",)),
+        Stage("ask", _("Ask the staff"), redescribe.expand_ask, ("mirrors.deposits.redescribe.ask_staff",)),
     ),
 )
 DESCRIBE_STALE = Pipeline(
     name="describe-stale",
-    stages=(Stage("look", _("Look"), redescribe.expand_sweep, ("mirrors.redescribe.sweep_stale",)),),
+    stages=(Stage("look", _("Look"), redescribe.expand_sweep, ("mirrors.deposits.redescribe.sweep_stale",)),),
 )
 REPAIR = Pipeline(
-    name="repair", stages=(Stage("repair", _("Put again"), repair.expand_repair, ("mirrors.repair.repair_copy",)),)
+    name="repair",
+    stages=(Stage("repair", _("Put again"), repair.expand_repair, ("mirrors.checks.repair.repair_copy",)),),
 )
-TELL = Pipeline(name="tell", stages=(Stage("mail", _("Letter"), tell.expand_tell, ("mirrors.tell.tell_curators",)),))
+TELL = Pipeline(
+    name="tell", stages=(Stage("mail", _("Letter"), tell.expand_tell, ("mirrors.checks.tell.tell_curators",)),)
+)
 PROBE = Pipeline(
-    name="probe", stages=(Stage("probe", _("Probe"), probe.expand_probes, ("mirrors.probe.probe_once",)),)
+    name="probe", stages=(Stage("probe", _("Probe"), probe.expand_probes, ("mirrors.checks.probe.probe_once",)),)
 )
 RECHECK = Pipeline(
-    name="recheck", stages=(Stage("queue", _("Queue"), recheck.expand_queue, ("mirrors.recheck.queue_due",)),)
+    name="recheck", stages=(Stage("queue", _("Queue"), recheck.expand_queue, ("mirrors.checks.recheck.queue_due",)),)
 )
 RECHECK_COPY = Pipeline(
     name="recheck-copy",
-    stages=(Stage("verify", _("Verify"), recheck.expand_copy, ("mirrors.recheck.recheck_copy",)),),
+    stages=(Stage("verify", _("Verify"), recheck.expand_copy, ("mirrors.checks.recheck.recheck_copy",)),),
 )
 SWEEP = Pipeline(
-    name="sweep", stages=(Stage("verify", _("Verify"), recheck.expand_sweep, ("mirrors.recheck.sweep_mirror",)),)
+    name="sweep",
+    stages=(Stage("verify", _("Verify"), recheck.expand_sweep, ("mirrors.checks.recheck.sweep_mirror",)),),
 )
 SURVEY = Pipeline(
-    name="survey", stages=(Stage("survey", _("Survey"), survey.expand_survey, ("mirrors.survey.survey_mirror",)),)
+    name="survey",
+    stages=(Stage("survey", _("Survey"), survey.expand_survey, ("mirrors.checks.survey.survey_mirror",)),),
 )
 END_SERVICE = Pipeline(
     name="end-service",
     stages=(
-        Stage("mail", _("Letter"), end_service.expand_letter, ("mirrors.end_service.tell_operator",)),
-        Stage("end", _("Out of service"), end_service.expand_end, ("mirrors.end_service.end_service",)),
+        Stage("mail", _("Letter"), end_service.expand_letter, ("mirrors.registry.end_service.tell_operator",)),
+        Stage("end", _("Out of service"), end_service.expand_end, ("mirrors.registry.end_service.end_service",)),
     ),
 )
 OLD_CHECKS = Pipeline(
     name="old-checks",
-    stages=(Stage("move", _("Move"), old_checks.expand_move, ("mirrors.old_checks.move_old_checks",)),),
+    stages=(Stage("move", _("Move"), old_checks.expand_move, ("mirrors.checks.old_checks.move_old_checks",)),),
 )
 FOLLOW_POLICY = Pipeline(
     name="follow-policy",
@@ -214,8 +199,10 @@ TIDY_STORAGE = Pipeline(
 TIDY_MIRRORS = Pipeline(
     name="tidy-mirrors",
     stages=(
-        Stage("tidy", _("Tidy"), tidy_uploads.expand_tidy, ("mirrors.tidy_uploads.tidy_mirror",)),
-        Stage("drafts", _("Drafts left behind"), tidy_drafts.expand_tidy, ("mirrors.tidy_drafts.tidy_mirror",)),
+        Stage("tidy", _("Tidy"), tidy_uploads.expand_tidy, ("mirrors.deposits.tidy_uploads.tidy_mirror",)),
+        Stage(
+            "drafts", _("Drafts left behind"), tidy_drafts.expand_tidy, ("mirrors.deposits.tidy_drafts.tidy_mirror",)
+        ),
     ),
 )
 INGESTS = (INGEST_PROBE, INGEST_FETCH, INGEST_REPOSITORY, WATCH)

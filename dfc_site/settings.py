@@ -16,8 +16,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from catalog.storage.address import AddressError, S3Address, parse_address
-from releases.envelopes import read_signer
 from releases.errors import KeyTextError
+from releases.statements.envelopes import read_signer
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTEN = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:]+)\]):(?P<port>[0-9]{1,5})")
@@ -293,7 +293,7 @@ DFC_ENVIRONMENTS_DIR = DFC_DATA_DIR / "environments"
 DFC_PORT = read_int("DFC_PORT", 8000, at_least=1)
 DFC_SITE_URL = read_url("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}")
 DFC_MIRROR_URL = read_url("DFC_MIRROR_URL", "http://127.0.0.1:8001")  # where ./run serves the demo's mirrors
-# What opens mirrors (mirrors/credentials.py): by slug, so which there are is known only to the registry.
+# What opens mirrors (mirrors/registry/credentials.py): by slug, so which there are is known only to the registry.
 DFC_MIRROR_SECRETS = {name: text for name, text in env.ENVIRON.items() if name.startswith("DFC_MIRROR_")}
 DFC_APPROVERS = read_int("DFC_APPROVERS", 1, at_least=0)
 DFC_PRIVATE_NETWORKS = read_networks("DFC_PRIVATE_NETWORKS")

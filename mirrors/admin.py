@@ -18,9 +18,7 @@ from catalog.admin_preview import Preview, Words, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.amounts import instant, plain_size, size
 from mirrors import admin_policies  # noqa: F401  registers policies
-from mirrors.add_mirror import findings_of
-from mirrors.end_service import announce_end, recall_end
-from mirrors.mirror_entry import MirrorEntry
+from mirrors.checks.recheck import request_recheck
 from mirrors.models import (
     Check,
     Deposit,
@@ -34,8 +32,10 @@ from mirrors.models import (
     Replica,
     ReplicaQuerySet,
 )
-from mirrors.pause import pause_mirror, resume_mirror
-from mirrors.recheck import request_recheck
+from mirrors.registry.add_mirror import findings_of
+from mirrors.registry.end_service import announce_end, recall_end
+from mirrors.registry.mirror_entry import MirrorEntry
+from mirrors.registry.pause import pause_mirror, resume_mirror
 from releases.catalogue import request_edition
 
 USUAL = {"addressing", "upload_checksum", "part_mib", "settle_s"}  # what has a value where nothing is said

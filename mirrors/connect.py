@@ -17,10 +17,10 @@ from mirrors.backends.s3_words import S3Place
 from mirrors.backends.zenodo import ZenodoMirror
 from mirrors.backends.zenodo_client import Account as ZenodoAccount
 from mirrors.backends.zenodo_client import ZenodoClient
-from mirrors.credentials import credentials_of
+from mirrors.checks.knock import address_of
 from mirrors.errors import MirrorRefusedError
-from mirrors.knock import address_of
 from mirrors.models import Mirror
+from mirrors.registry.credentials import credentials_of
 
 if TYPE_CHECKING:
     from mirrors.backends.internet_archive import InternetArchiveMirror

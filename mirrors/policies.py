@@ -19,8 +19,8 @@ from django.utils.translation import gettext as _
 
 from catalog.models import Asset, DataPackage, Dataset, Version
 from catalog.templatetags.amounts import plain_size
-from mirrors.as_planned import used_bytes
 from mirrors.connect import traits_of
+from mirrors.deposits.as_planned import used_bytes
 from mirrors.errors import PolicyRefusedError
 from mirrors.models import PUBLIC, Deposit, Mirror, Policy
 from mirrors.remove import start_removal

@@ -15,13 +15,13 @@ from django.utils import timezone
 from catalog.models import Asset, Dataset, Version
 from catalog.storage.connect import own_storage
 from catalog.storage.files import OpenAt
-from mirrors.as_planned import refuse_unfit, refuse_unplanned
 from mirrors.backends.base import Draft, Receipt, Traits, Upload
 from mirrors.connect import connect, traits_of
+from mirrors.deposits.as_planned import refuse_unfit, refuse_unplanned
+from mirrors.deposits.lineage import await_turn
+from mirrors.deposits.record import digest_of, record
 from mirrors.errors import NoMirrorError
-from mirrors.lineage import await_turn
 from mirrors.models import Deposit, Mirror, Policy, Replica
-from mirrors.record import digest_of, record
 from releases.descriptions import request_descriptions
 from releases.jobs import engine
 from releases.jobs.context import StepContext

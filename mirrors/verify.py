@@ -13,9 +13,9 @@ from django.utils import timezone
 from catalog.models import Asset, PieceTable
 from catalog.storage.connect import own_storage
 from mirrors.backends.base import MirrorBackend, RemoteStat
+from mirrors.checks.incidents import copy_is_bad, copy_is_good
 from mirrors.connect import connect, traits_of
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError, UnverifiedError
-from mirrors.incidents import copy_is_bad, copy_is_good
 from mirrors.models import PUBLIC, Check, Mirror, Replica
 from mirrors.replicate import mirrors_of
 from releases.catalogue import request_edition
@@ -65,9 +65,9 @@ def check_replica(
 ) -> Check:
     """Look at one copy at one level, and write what was found and what follows from it in one transaction.
 
-    Bytes are read by the backend, or by `read_at` where they are to come another way (mirrors/public.py). A mirror
-    that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict. Neither is what a
-    mirror shows while it has accepted more: MirrorSettlingError.
+    Bytes are read by the backend, or by `read_at` where they are to come another way (mirrors/checks/public.py).
+    A mirror that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict. Neither is
+    what a mirror shows while it has accepted more: MirrorSettlingError.
     """
     how = How(read_at, PUBLICLY) if read_at else by_backend(replica, backend)
     return record(replica, look(replica, backend, level, progress or ignore, how), level=level, now=now)

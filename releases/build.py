@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from catalog.models import Dataset
 from catalog.storage.connect import own_storage
-from releases import environments, repositories
+from releases.builds import environments, repositories
 from releases.draft import item_id_of
 from releases.errors import NotBuildableError
 from releases.jobs import engine

@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from catalog.models import Asset
 from catalog.storage.connect import own_storage
-from releases import manifest, repositories
-from releases.containerfile import is_containerfile
-from releases.definition import read_definition
+from releases import manifest
+from releases.builds import repositories
+from releases.builds.containerfile import is_containerfile
+from releases.builds.lock import image_of
+from releases.drafts.definition import read_definition
 from releases.jobs.context import StepContext
-from releases.lock import image_of
 from releases.models import Build, Release
 from releases.review import metadata, reviewed_build
 from releases.seal import IMAGE_PATH, seal_file, source_path, version_item

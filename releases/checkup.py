@@ -9,11 +9,11 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from catalog.checkup import ABSENT, OK, WARNING, Check
-from releases.environments import PYTHON
+from releases.builds.environments import PYTHON
+from releases.builds.images import wanted
 from releases.errors import ContainerEngineError
 from releases.executors.engine import Wanted, working_engine
 from releases.executors.local import local_executor
-from releases.images import wanted
 
 
 def checks() -> Iterator[Check]:

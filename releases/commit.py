@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from catalog.models import Dataset, Version
 from releases.catalogue import request_edition
-from releases.definition import read_definition
 from releases.draft import describe
+from releases.drafts.definition import read_definition
 from releases.errors import PublicationError
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec

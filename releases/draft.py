@@ -17,13 +17,13 @@ from catalog import naming
 from catalog.digests import digest_file
 from catalog.models import Alias, DataPackage, Dataset, Item, Licence, Provider, Version
 from catalog.storage.base import Storage
-from releases import environments, repositories
 from releases.archive import digest_key, kept_keys
-from releases.definition import DatasetEntry, Definition, SourceEntry
+from releases.builds import environments, repositories
+from releases.drafts.definition import DatasetEntry, Definition, SourceEntry
+from releases.drafts.texts import entry_texts, write_texts
 from releases.errors import DefinitionError, NotDraftableError
 from releases.models import DeclaredOutput, Recipe, Release, SourceFile
 from releases.people import require_permission
-from releases.texts import entry_texts, write_texts
 
 MAX_FOOTPRINT_POINTS = 20_000
 

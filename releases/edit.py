@@ -12,7 +12,7 @@ from catalog import naming
 from catalog.models import Version
 from catalog.storage.base import Storage
 from releases import draft
-from releases.definition import Definition
+from releases.drafts.definition import Definition
 from releases.errors import NotEditableError
 from releases.models import Release
 from releases.people import require_permission

@@ -7,7 +7,7 @@ from django.conf import settings
 from releases.approve import makers
 from releases.models import Job, Release
 from releases.review import is_stale, newest_diff
-from releases.review_diff import COMPARABLE
+from releases.reviews.review_diff import COMPARABLE
 from releases.states import EDITABLE
 from releases.take import SOURCES
 

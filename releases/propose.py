@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 
 from catalog import naming
 from catalog.models import Dataset, Version
+from releases.drafts.texts import clean_texts, texts_of
 from releases.errors import NotProposableError
 from releases.models import Decision, MetadataRevision
 from releases.people import require_permission
 from releases.reasons import clean_reasons
 from releases.rename import check_name
 from releases.take import refuse_replacement, refuse_state, take_decision
-from releases.texts import clean_texts, texts_of
 
 
 def propose_deprecation(

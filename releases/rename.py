@@ -12,8 +12,8 @@ from catalog import naming
 from catalog.history import sign
 from catalog.models import Alias, Dataset, Version
 from catalog.search import fold_texts
-from releases.definition import strict_identifier
 from releases.draft import package_row
+from releases.drafts.definition import strict_identifier
 from releases.errors import NotProposableError
 from releases.models import Release
 

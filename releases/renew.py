@@ -6,11 +6,11 @@ from catalog import versions
 from catalog.errors import PersonMustActError
 from catalog.models import Version
 from catalog.say import say
-from releases.definition import Definition, read_definition
 from releases.draft import named
+from releases.drafts.definition import Definition, read_definition
+from releases.drafts.rewriting import Change, rewrite
 from releases.errors import NotRenewableError
 from releases.models import Release
-from releases.rewriting import Change, rewrite
 
 NUMBER = (("version", "number"), ("outputs", None, "path"), ("recipe", "parameters"))
 IDENTIFIER = (("dataset", "identifier"), ("outputs", None, "path"), ("recipe", "parameters"))

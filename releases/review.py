@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from catalog.models import Version
 from releases.build import round_of
-from releases.definition import Bilingual, Definition, read_definition
+from releases.drafts.definition import Bilingual, Definition, read_definition
 from releases.errors import NotSubmittableError
 from releases.models import Build, Release, ReviewDiff
 

@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from catalog.models import Dataset
-from releases.definition import read_definition
+from releases.drafts.definition import read_definition
+from releases.drafts.texts import FIELDS, LANGUAGES, entry_texts, texts_of, write_texts
 from releases.errors import NotDecidableError
 from releases.models import Decision, MetadataRevision, Release
-from releases.texts import FIELDS, LANGUAGES, entry_texts, texts_of, write_texts
 
 TITLES: dict[str, str | Promise] = {
     "title": gettext_lazy("Title"),

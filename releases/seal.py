@@ -12,11 +12,11 @@ from catalog.models import Asset, Item, PieceTable, Version
 from catalog.storage.base import Storage
 from catalog.storage.connect import own_storage
 from releases.build import output_path
-from releases.containerfile import is_containerfile
+from releases.builds.containerfile import is_containerfile
+from releases.builds.lock import image_of
 from releases.errors import SealError
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
-from releases.lock import image_of
 from releases.models import DeclaredOutput, Release, SourceFile
 from releases.review import reviewed_build
 

@@ -49,14 +49,14 @@ PURE = {
     },
     "releases": {
         "manifest",
-        "definition",
         "diff",
         "states",
-        "envelopes",
-        "provenance",
-        "containerfile",
-        "drift",
-        "drift_files",
+        "drafts.definition",
+        "statements.envelopes",
+        "statements.provenance",
+        "builds.containerfile",
+        "builds.drift",
+        "builds.drift_files",
     },
     "mirrors": {"selection"},
     "swarm": {"torrent", "bencode", "nodes"},
@@ -149,12 +149,16 @@ def test_no_import_is_relative() -> None:
     assert [str(one) for path in sources(*APPS) for one in reaches(path) if one.name.startswith(".")] == []
 
 
+def is_pure(app: str, module: list[str]) -> bool:
+    return bool({module[0] if module else "", ".".join(module[:2])} & PURE.get(app, set()))
+
+
 def layer_of(app: str, module: list[str]) -> str | None:
     """Name the layer of a module inside its app; None for what is outside the order (an engine, a backend)."""
     first = module[0] if module else ""
     if first == "errors":
         return "errors"
-    if first in PURE.get(app, set()):
+    if is_pure(app, module):
         return "pure"
     if first == "models":
         return "models"
@@ -183,15 +187,13 @@ def test_within_an_app_imports_point_down(app: str) -> None:
 
 def pure_files() -> list[Path]:
     paths = sources(*APPS)
-    return [
-        path for path in paths if path.relative_to(ROOT).with_suffix("").parts[1] in PURE.get(path.parts[-2], set())
-    ] + [path for path in paths if {"naming", "diff"} & set(path.relative_to(ROOT).parts)]
+    within = [(path, list(path.relative_to(ROOT).with_suffix("").parts)) for path in paths]
+    return [path for path, parts in within if is_pure(parts[0], parts[1:])]
 
 
 def is_ours_and_pure(name: str) -> bool:
-    app = app_of(name)
-    module = name.partition(".")[2].partition(".")[0]
-    return app is None or module == "errors" or module in PURE[app]
+    app, module = app_of(name), name.split(".")[1:]
+    return app is None or module[:1] == ["errors"] or is_pure(app, module)
 
 
 def is_worldly(name: str) -> bool:

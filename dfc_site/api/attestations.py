@@ -11,14 +11,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from catalog.say import say
 from mirrors.redirect import client_of, find_version, open_to_all
-from releases.attest import Accepted, accept_attestation
 from releases.bundle import FILES
-from releases.envelopes import KEYID, LARGEST_BYTES, PAYLOAD_TYPE
 from releases.errors import AttestationRefusedError
 from releases.models import Attestation, AttestedDifference, Rebuilder, SigningKey
 from releases.models.attestation import Channel
-from releases.provenance import shown
-from releases.rebuilds import Rebuilds, rebuilds_of
+from releases.statements.attest import Accepted, accept_attestation
+from releases.statements.envelopes import KEYID, LARGEST_BYTES, PAYLOAD_TYPE
+from releases.statements.provenance import shown
+from releases.statements.rebuilds import Rebuilds, rebuilds_of
 from swarm.errors import TooManyUsesError
 from swarm.limits import note_refusal, refuse_busy
 from swarm.models import FormUse

@@ -9,11 +9,11 @@ from django.db.models import Count, Max, Sum
 
 from catalog.models import Version
 from catalog.models.dataset import in_language
-from releases.containerfile import is_containerfile
-from releases.findings import FROM_DIFF, sentence
+from releases.builds.containerfile import is_containerfile
 from releases.models import Build, Release, SourceFile
-from releases.rebuilds import rebuilds_of
-from releases.shown_diff import public_changes
+from releases.reviews.findings import FROM_DIFF, sentence
+from releases.reviews.shown_diff import public_changes
+from releases.statements.rebuilds import rebuilds_of
 
 SOURCES_SHOWN, FINDINGS_SHOWN = 50, 50
 LONGEST_MANIFEST = 20_000  # characters; a longer one is in the source bundle and would make the page heavy

@@ -20,9 +20,9 @@ from dfc_site.pages.nodes import seconds_until
 from dfc_site.pages.withdrawn import tombstone
 from mirrors.offer import offers
 from mirrors.redirect import find_version
-from releases.envelopes import LARGEST_BYTES
 from releases.errors import AttestationRefusedError
 from releases.models.attestation import Channel
+from releases.statements.envelopes import LARGEST_BYTES
 from swarm.errors import TooManyUsesError
 
 PLACES_SHOWN = 4

@@ -16,13 +16,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from catalog.addresses import Networks
+from mirrors.checks.knock import Reply, Request, address_of, knock_once
 from mirrors.errors import (
     MirrorRefusedError,
     MirrorUnavailableError,
     RegistrarRefusedError,
     RegistrarUnavailableError,
 )
-from mirrors.knock import Reply, Request, address_of, knock_once
 
 JSON_API = "application/vnd.api+json"
 AGENT = "Data for Canada - DOIs"

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from catalog.models import Dataset, Version
 from mirrors.backends.base import Record
+from mirrors.deposits.record import describe_dataset, describe_version
 from mirrors.models import Doi
-from mirrors.record import describe_dataset, describe_version
 
 
 def ensure_rows(dataset_id: int) -> None:

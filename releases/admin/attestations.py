@@ -27,7 +27,7 @@ from releases.models import (
     SigningKey,
 )
 from releases.models.attestation import Channel
-from releases.recognise import RebuilderEntry, check_rebuilder, recognise_rebuilder, revoke_rebuilder
+from releases.statements.recognise import RebuilderEntry, check_rebuilder, recognise_rebuilder, revoke_rebuilder
 
 ENTERED = ("name", "operator_kind", "jurisdiction", "contact", "public_key")
 

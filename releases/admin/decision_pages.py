@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from catalog.errors import StewardshipError
 from catalog.models import Alias, Asset, Dataset, Version
 from releases.admin.pages import CHANNEL, lines_of
+from releases.drafts.texts import COLUMNS, LANGUAGES, texts_of
 from releases.errors import DecisionUnknownError
 from releases.find import find_decision
 from releases.models import Decision, MetadataRevision, Release
@@ -25,7 +26,6 @@ from releases.propose import propose_deprecation, propose_rename, propose_revisi
 from releases.reasons import SHORTEST
 from releases.revisions import TITLES, text_changes
 from releases.second import refuse_decision, second_decision
-from releases.texts import COLUMNS, LANGUAGES, texts_of
 
 INVALID = 422
 NEWEST_KEY = 2**63

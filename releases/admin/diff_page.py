@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 
 from catalog.footprint import draw_pair
 from catalog.models import Version
-from releases import shown_diff as shown
 from releases.admin.pages import context_of, find, page_of, rail_of, require_view
 from releases.models import Release, ReviewDiff
 from releases.next_acts import next_of
 from releases.review import newest_diff
+from releases.reviews import shown_diff as shown
 
 
 def diff_page(request: HttpRequest, pk: int) -> HttpResponse:

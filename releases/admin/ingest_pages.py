@@ -29,7 +29,7 @@ from catalog.errors import StewardshipError
 from catalog.say import say
 from catalog.storage.connect import own_storage
 from catalog.templatetags.parts import badge
-from releases.forms import IngestForm
+from releases.drafts.forms import IngestForm
 from releases.ingest.begin import IngestEntry, begin_ingest
 from releases.ingest.figures import figures
 from releases.ingest.ledger import csv_lines, write_parquet

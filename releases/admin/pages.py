@@ -19,11 +19,11 @@ from catalog.say import say
 from catalog.storage.connect import own_storage
 from releases.approve import approve_release
 from releases.build import request_build
-from releases.definition import read_definition
 from releases.draft import draft_release
+from releases.drafts.definition import read_definition
+from releases.drafts.forms import DefinitionForm
 from releases.edit import OUR_REASONS, edit_release
 from releases.errors import DefinitionError
-from releases.forms import DefinitionForm
 from releases.jobs import steering
 from releases.jobs.board import board
 from releases.models import Build, DeclaredOutput, Job, Release, Step, Transition
@@ -31,9 +31,9 @@ from releases.next_acts import next_of
 from releases.people import require_permission
 from releases.renew import renewed_definition
 from releases.request_changes import request_changes, requested_changes
-from releases.review_diff import AGAIN, request_diff
+from releases.reviews.review_diff import AGAIN, request_diff
+from releases.reviews.shown_diff import overview_of
 from releases.revisions import brought_back
-from releases.shown_diff import overview_of
 from releases.submit import submit_release
 
 CHANNEL = Transition.Channel.ADMIN

@@ -11,8 +11,8 @@ from releases.find import find_release
 from releases.management.acts import add_version, add_writing, user_of
 from releases.models import Transition
 from releases.review import newest_diff
-from releases.review_diff import request_diff
-from releases.shown_diff import document_of, overview
+from releases.reviews.review_diff import request_diff
+from releases.reviews.shown_diff import document_of, overview
 
 CHANNEL = Transition.Channel.COMMAND
 Options = dict[str, Any]

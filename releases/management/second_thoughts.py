@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from catalog.models import Version
+from releases.drafts.texts import COLUMNS, read_texts
 from releases.find import find_dataset, find_decision, find_release
 from releases.management.acts import add_version, add_writing, user_of
 from releases.models import Decision, Transition
@@ -17,7 +18,6 @@ from releases.propose import propose_deprecation, propose_rename, propose_revisi
 from releases.renew import renewed_definition
 from releases.request_changes import request_changes
 from releases.second import refuse_decision, second_decision
-from releases.texts import COLUMNS, read_texts
 
 CHANNEL = Transition.Channel.COMMAND
 LISTED = 200

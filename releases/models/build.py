@@ -5,7 +5,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from catalog.say import say
-from releases.drift import worded
+from releases.builds.drift import worded
 from releases.models.release import Release
 
 
@@ -157,7 +157,7 @@ class Difference(models.Model):
 
 
 class KnownCause(models.Model):
-    """One known cause of a difference; releases/drift.py has its sentence with the switch that fixes it."""
+    """One known cause of a difference; releases/builds/drift.py has its sentence with the switch that fixes it."""
 
     difference = models.ForeignKey(
         Difference, models.CASCADE, related_name="causes", verbose_name=_("difference between builds")
@@ -182,8 +182,8 @@ class KnownCause(models.Model):
 class Finding(models.Model):
     """One thing that an inspection found in a source or output of the newest build, shown to the reviewer.
 
-    `found` and `instead` are the facts of its sentence, which releases/findings.py finds for each `code`; `place` is
-    the column, or the field of release.toml, that it is about.
+    `found` and `instead` are the facts of its sentence, which releases/reviews/findings.py finds for each `code`;
+    `place` is the column, or the field of release.toml, that it is about.
     """
 
     class Severity(models.TextChoices):

@@ -10,9 +10,9 @@ from django.utils import timezone
 from catalog.models import Dataset, Version
 from mirrors.backends.base import Draft, Receipt, Record
 from mirrors.backends.memory import MemoryMirror
+from mirrors.deposits.redescribe import bring_doi, expand_dois
+from mirrors.deposits.reserve import reserve_doi
 from mirrors.models import Deposit, Doi, Mirror
-from mirrors.redescribe import bring_doi, expand_dois
-from mirrors.reserve import reserve_doi
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.models import Decision, Job, MetadataRevision, Release, Step
@@ -52,7 +52,7 @@ def attempt(function: str, subject: int) -> StepContext:
 
 
 def reserve(release: Release) -> Version:
-    reserve_doi(attempt("mirrors.reserve.reserve_doi", release.pk), release.pk)
+    reserve_doi(attempt("mirrors.deposits.reserve.reserve_doi", release.pk), release.pk)
     return fresh(release.version)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from django.utils import timezone
 
 from catalog.models import Asset
+from mirrors.checks.recheck import look_again
 from mirrors.models import Check, Replica
-from mirrors.recheck import look_again
 from releases.jobs import engine
 from releases.models import Step
 from tests import factories

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from mirrors.add_mirror import add_mirror
 from mirrors.errors import MirrorRefusedError
-from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Mirror
+from mirrors.registry.add_mirror import add_mirror
+from mirrors.registry.mirror_entry import MirrorEntry
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +55,6 @@ def test_a_second_account_there_would_be_no_second_copy() -> None:
 
 
 def test_without_the_package_it_is_not_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mirrors.mirror_kinds.find_spec", lambda _name: None)
+    monkeypatch.setattr("mirrors.registry.mirror_kinds.find_spec", lambda _name: None)
     with pytest.raises(MirrorRefusedError, match="package internetarchive is not installed here"):
         add_mirror(entry(), now=timezone.now())

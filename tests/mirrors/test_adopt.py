@@ -12,14 +12,14 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from catalog.models import Asset, Version
-from mirrors.adopt import Found, Result, adopt, versions_of
 from mirrors.backends.base import Traits
 from mirrors.backends.internet_archive_metadata import identifier_of
 from mirrors.backends.memory import MemoryMirror
 from mirrors.connect import connect
+from mirrors.deposits.adopt import Found, Result, adopt, versions_of
+from mirrors.deposits.record import describe_version, record
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from mirrors.models import Check, Deposit, Mirror, Replica
-from mirrors.record import describe_version, record
 from mirrors.replicate import deposit_key
 from releases.jobs import engine
 from releases.models import Job

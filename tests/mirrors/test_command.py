@@ -10,10 +10,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from catalog.models import Asset, Item
-from mirrors.add_mirror import add_mirror
 from mirrors.errors import MirrorRefusedError
-from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Mirror, Policy, Replica
+from mirrors.registry.add_mirror import add_mirror
+from mirrors.registry.mirror_entry import MirrorEntry
 from tests import factories
 
 pytestmark = pytest.mark.django_db

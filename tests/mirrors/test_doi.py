@@ -12,15 +12,15 @@ from django.utils import timezone
 from catalog.models import Dataset, Version
 from mirrors import connect
 from mirrors.backends.traits import ZENODO
+from mirrors.checks.knock import knock_once
 from mirrors.checkup import checks
+from mirrors.deposits.redescribe import bring_doi, expand_dois
+from mirrors.deposits.reserve import expand_reserve
 from mirrors.doi import datacite_client
 from mirrors.doi.connect import provider_of
 from mirrors.errors import RegistrarRefusedError, RegistrarUnavailableError, ReservationError
-from mirrors.knock import knock_once
 from mirrors.models import Deposit, Doi, Mirror, Policy
-from mirrors.redescribe import bring_doi, expand_dois
 from mirrors.replicate import publish_deposit
-from mirrors.reserve import expand_reserve
 from tests import factories
 from tests.mirrors.datacite import PREFIX, Registry, registry
 from tests.mirrors.dois import (

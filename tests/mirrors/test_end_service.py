@@ -9,9 +9,9 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from mirrors.end_service import announce_end, recall_end
 from mirrors.errors import NotEndableError
 from mirrors.models import Mirror
+from mirrors.registry.end_service import announce_end, recall_end
 from releases.errors import NotAllowedError
 from releases.jobs import engine
 from releases.models import Job

@@ -9,11 +9,11 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import Asset
+from mirrors.checks.recheck import look_again, start_recheck
 from mirrors.connect import connect, traits_of
-from mirrors.doctor import examine
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError
 from mirrors.models import Check, Deposit, Incident, Mirror, Replica
-from mirrors.recheck import look_again, start_recheck
+from mirrors.registry.doctor import examine
 from mirrors.replicate import owe_replicas, start_deposit
 from releases.jobs import engine, steering
 from releases.models import Job, Step
@@ -218,7 +218,7 @@ def test_a_queue_that_is_not_drained_does_not_make_the_mirror_silent(brought: Br
     assert Mirror.objects.get().state == Mirror.State.ANSWERS
     assert brought.copies() == [Replica.State.VERIFIED] * 2
     (step,) = brought.waiting()
-    assert (step.function, step.attempts) == ("mirrors.recheck.recheck_copy", 0)
+    assert (step.function, step.attempts) == ("mirrors.checks.recheck.recheck_copy", 0)
 
 
 def test_an_installation_without_the_package_says_so(brought: Brought, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from django.utils import timezone
 
-from mirrors import old_checks
+from mirrors.checks import old_checks
+from mirrors.checks.old_checks import FOLDER, move_old_checks
 from mirrors.models import Check, Incident, Replica
-from mirrors.old_checks import FOLDER, move_old_checks
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def check(copy: Replica, days: int, **facts: Any) -> Check:
 
 
 def move(number: int = 1) -> None:
-    move_old_checks(factories.step("mirrors.old_checks.move_old_checks", number), number)
+    move_old_checks(factories.step("mirrors.checks.old_checks.move_old_checks", number), number)
 
 
 def files(folder: Path) -> list[Path]:

@@ -18,12 +18,12 @@ from django.test import Client
 from django.utils import timezone
 
 from catalog.models import CatalogueChange
+from mirrors.checks.knock import knock
+from mirrors.checks.probe import expand_probes, probe_mirror
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError, NotPausableError
-from mirrors.knock import knock
 from mirrors.models import Incident, Mirror, MirrorDay, MirrorProbe, MirrorTransition, Replica
 from mirrors.offer import lasting_offers, offers
-from mirrors.pause import pause_mirror, resume_mirror
-from mirrors.probe import expand_probes, probe_mirror
+from mirrors.registry.pause import pause_mirror, resume_mirror
 from releases.errors import NotAllowedError
 from releases.models import Job
 from tests import factories

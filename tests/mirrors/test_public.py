@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from mirrors.checks.public import caller, read_public
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
-from mirrors.public import caller, read_public
 from tests.fakes.upstream import ALWAYS, Upstream, content_of, upstream
 
 CONTENT = content_of(3, 300_000)

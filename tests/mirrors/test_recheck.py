@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from catalog.models import Asset, Version
 from catalog.templatetags.amounts import plain_size
+from mirrors.checks.recheck import due_copies, queue_due, request_recheck, start_recheck
 from mirrors.errors import MirrorUnavailableError, NotQueueableError
 from mirrors.models import Check, Incident, Mirror, Replica
-from mirrors.recheck import due_copies, queue_due, request_recheck, start_recheck
 from releases.errors import NotAllowedError
 from releases.jobs import engine
 from releases.models import Job, Step
@@ -80,7 +80,7 @@ def test_what_is_due_is_re_read_in_full_once(kept: Kept) -> None:
     aged({"origin": 40, "second": 50})
     kept.flip("second")
     for number in (1, 2):
-        queue_due(factories.step("mirrors.recheck.queue_due", number), number)
+        queue_due(factories.step("mirrors.checks.recheck.queue_due", number), number)
     assert Job.objects.filter(pipeline="recheck-copy").count() == 2
     mend()
     assert kept.history("origin") == [(4, "passed"), (4, "passed")]  # the second as the source of the repair

@@ -9,9 +9,9 @@ from django.contrib.auth import get_user_model
 from catalog.models import Dataset, Version
 from mirrors import connect
 from mirrors.backends.traits import ZENODO
+from mirrors.deposits.record import digest_of, record
+from mirrors.deposits.redescribe import sweep_stale
 from mirrors.models import Deposit, Doi, Mirror
-from mirrors.record import digest_of, record
-from mirrors.redescribe import sweep_stale
 from mirrors.replicate import find
 from releases.descriptions import request_descriptions
 from releases.jobs import steering
@@ -73,7 +73,7 @@ def find_key(deposit: Deposit) -> str:
 
 def steps() -> list[tuple[str, str]]:
     """Give the steps that described something, and how they ended."""
-    acts = Step.objects.filter(job__pipeline="describe").exclude(function="mirrors.redescribe.look_at")
+    acts = Step.objects.filter(job__pipeline="describe").exclude(function="mirrors.deposits.redescribe.look_at")
     return [(function.rpartition(".")[2], state) for function, state in acts.values_list("function", "state")]
 
 
@@ -159,7 +159,7 @@ def test_a_person_is_told_once_what_to_ask_of_the_staff(services: dict[str, Memo
     decide(Decision.Kind.WITHDRAW, version)
     describe()
     assert said(deposit, services).notice_en == NOTICE
-    asked = Step.objects.get(function="mirrors.redescribe.ask_staff")
+    asked = Step.objects.get(function="mirrors.deposits.redescribe.ask_staff")
     assert asked.state == Step.State.FAILED
     assert "Write to the form at https://zenodo.org/support" in asked.error
     assert deposit.landing_url in asked.error
@@ -167,7 +167,7 @@ def test_a_person_is_told_once_what_to_ask_of_the_staff(services: dict[str, Memo
     assert Job.objects.get(pipeline="describe").state == Job.State.DONE
     request_descriptions(version.dataset_id, cause="later")
     describe()
-    assert Step.objects.filter(function="mirrors.redescribe.ask_staff").count() == 1
+    assert Step.objects.filter(function="mirrors.deposits.redescribe.ask_staff").count() == 1
 
 
 def test_drafts_and_mirrors_out_of_use_are_left_alone(services: dict[str, MemoryService]) -> None:
@@ -187,11 +187,11 @@ def test_what_no_cause_has_started_is_found_once_a_day(services: dict[str, Memor
     assert services == {}
     Mirror.objects.update(state=Mirror.State.ANSWERS)
     for _ in range(2):
-        sweep_stale(attempt("mirrors.redescribe.sweep_stale", 7), 7)
+        sweep_stale(attempt("mirrors.deposits.redescribe.sweep_stale", 7), 7)
     describe()
     assert said(deposit, services).title_fr == "Chemins"
     assert list(sweeps()) == [f"describe:sweep:7:{version.dataset_id}"]
-    sweep_stale(attempt("mirrors.redescribe.sweep_stale", 8), 8)
+    sweep_stale(attempt("mirrors.deposits.redescribe.sweep_stale", 8), 8)
     assert sweeps().count() == 1
 
 

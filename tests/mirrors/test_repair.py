@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from catalog.models import CatalogueChange, Version
 from mirrors.backends.local import LocalMirror
+from mirrors.checks.incidents import mirror_answers
+from mirrors.checks.repair import hashed, repair_copy
 from mirrors.errors import RepairFailedError
-from mirrors.incidents import mirror_answers
 from mirrors.models import Check, Incident, Mirror, Replica
-from mirrors.repair import hashed, repair_copy
 from mirrors.verify import look, record
 from releases.jobs import engine
 from releases.models import Job, Step
@@ -149,7 +149,7 @@ def test_a_repair_that_is_delivered_again_does_nothing(kept: Kept) -> None:
     kept.lose("second")
     mend()
     facts = kept.path("second").stat()
-    repair_copy(factories.step("mirrors.repair.repair_copy"), Incident.objects.get().pk)
+    repair_copy(factories.step("mirrors.checks.repair.repair_copy"), Incident.objects.get().pk)
     assert kept.path("second").stat() == facts
     assert kept.history("second") == [(4, "damaged"), (4, "passed")]
 

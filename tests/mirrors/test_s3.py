@@ -76,14 +76,19 @@ def test_after_a_break_only_missing_parts_are_sent(mirror: S3Mirror, tmp_path: P
         if params["PartNumber"] == 4:
             raise ClientError({"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "put")
 
-    with Told(mirror, "UploadPart", breaks) as first, pytest.raises(MirrorUnavailableError, match="cannot answer now"):
+    with (
+        Told(mirror, "UploadPart", breaks) as first,
+        pytest.raises(MirrorUnavailableError, match="cannot answer now"),
+    ):
         put(mirror, one, checkpoint)
     with Told(mirror, "UploadPart", lambda _params: None) as second:
         put(again(mirror), one, checkpoint)
         put(mirror, one, checkpoint)
     arrived = {call["PartNumber"] for call in first.calls} - {4}
     assert {1, 2, 3} <= arrived
-    assert sorted(call["PartNumber"] for call in second.calls) == sorted({4, 5, 6} - arrived)  # by several threads, in any order
+    assert sorted(call["PartNumber"] for call in second.calls) == sorted(
+        {4, 5, 6} - arrived
+    )  # by several threads, in any order
     assert whole(mirror, mirror.locator(DRAFT, "roads.bin")) == ROADS
     assert under_way(mirror) == []
     assert checkpoint.saved == {}

@@ -18,18 +18,18 @@ from django.utils import timezone
 
 from catalog.storage.connect import own_storage
 from catalog.storage.multipart import Multipart, uploads
-from mirrors.add_mirror import add_mirror
 from mirrors.backends.base import Draft
 from mirrors.backends.s3 import S3Mirror
 from mirrors.backends.s3_doctor import Symptom
+from mirrors.checks.repair import repair_copy
 from mirrors.connect import connect, open_s3
-from mirrors.doctor import examine
+from mirrors.deposits.tidy_uploads import expand_tidy, tidy_mirror
 from mirrors.errors import MirrorRefusedError
-from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Incident, Mirror, Replica
-from mirrors.repair import repair_copy
+from mirrors.registry.add_mirror import add_mirror
+from mirrors.registry.doctor import examine
+from mirrors.registry.mirror_entry import MirrorEntry
 from mirrors.replicate import put_replica, upload
-from mirrors.tidy_uploads import expand_tidy, tidy_mirror
 from mirrors.verify import check_replica, look, verify_deposit_replica
 from releases.models import Step
 from tests import factories
@@ -254,10 +254,10 @@ def test_an_old_upload_goes_unless_a_step_may_go_on_with_it(
     if state:
         factories.step().save({"upload_id": begun.upload_id})
         Step.objects.update(state=state, error="It failed.")
-    tidy_mirror(factories.step("mirrors.tidy_uploads.tidy_mirror", far.pk), far.pk)
+    tidy_mirror(factories.step("mirrors.deposits.tidy_uploads.tidy_mirror", far.pk), far.pk)
     assert left(far) == [begun.upload_id], "it is not a week old"
-    monkeypatch.setattr("mirrors.tidy_uploads.CONTINUED_WITHIN", timedelta(days=-1))
-    tidy_mirror(factories.step("mirrors.tidy_uploads.tidy_mirror", far.pk + 1), far.pk)
+    monkeypatch.setattr("mirrors.deposits.tidy_uploads.CONTINUED_WITHIN", timedelta(days=-1))
+    tidy_mirror(factories.step("mirrors.deposits.tidy_uploads.tidy_mirror", far.pk + 1), far.pk)
     assert left(far) == ([begun.upload_id] if state == Step.State.FAILED else [])
 
 
@@ -290,7 +290,7 @@ def test_a_flipped_byte_is_seen_by_the_checksum_of_the_service_and_put_right(far
     flip(far, copy)
     check = check_replica(copy, backend=backend, level=Check.Level.CHECKSUM, now=before + timedelta(seconds=1))
     assert (check.result, check.method) == (Check.Result.DAMAGED, "md5 of the mirror")
-    repair_copy(factories.step("mirrors.repair.repair_copy"), Incident.objects.get().pk)
+    repair_copy(factories.step("mirrors.checks.repair.repair_copy"), Incident.objects.get().pk)
     copy.refresh_from_db()
     assert copy.state == Replica.State.VERIFIED
     assert b"".join(backend.read(copy.locator)) == factories.CONTENT

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import Version
+from mirrors.checks.survey import due_deposits, survey_deposit, survey_mirror
 from mirrors.models import Check, Deposit, Incident, Mirror, Replica
-from mirrors.survey import due_deposits, survey_deposit, survey_mirror
 from tests import factories
 from tests.mirrors.local_copies import Kept, keep
 
@@ -37,7 +37,7 @@ def second(kept: Kept) -> Mirror:
 def survey(kept: Kept) -> list[tuple[int, str, str]]:
     """Survey the second mirror; gives level, result and method of what was written of its copy, the oldest first."""
     before = set(Check.objects.values_list("pk", flat=True))
-    survey_mirror(factories.step("mirrors.survey.survey_mirror", len(before)), second(kept).pk)
+    survey_mirror(factories.step("mirrors.checks.survey.survey_mirror", len(before)), second(kept).pk)
     found = Check.objects.exclude(pk__in=before).filter(replica=kept.copies["second"]).order_by("pk")
     return list(found.values_list("level", "result", "method"))
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.core.mail.backends.locmem import EmailBackend
 from django.utils import timezone
 
-from mirrors.incidents import mirror_is_silent
+from mirrors.checks.incidents import mirror_is_silent
 from mirrors.models import Incident, Mirror
 from releases.jobs import engine
 from releases.models import Job, Step

@@ -11,17 +11,17 @@ from django.utils import timezone
 
 from catalog.models import Asset, Dataset, Version
 from mirrors import replicate
-from mirrors.add_mirror import findings_of
 from mirrors.connect import connect, open_zenodo
-from mirrors.discard import discard_deposit
+from mirrors.deposits.discard import discard_deposit
+from mirrors.deposits.lineage import PREPARE
+from mirrors.deposits.record import record
+from mirrors.deposits.tidy_drafts import tidy_mirror
 from mirrors.errors import MirrorRefusedError, NotDiscardableError
-from mirrors.lineage import PREPARE
-from mirrors.mirror_entry import MirrorEntry
 from mirrors.models import Check, Deposit, Mirror, Replica
 from mirrors.policies import fill
-from mirrors.record import record
+from mirrors.registry.add_mirror import findings_of
+from mirrors.registry.mirror_entry import MirrorEntry
 from mirrors.replicate import find, owe_replicas, start_deposit, start_opening
-from mirrors.tidy_drafts import tidy_mirror
 from releases.jobs import engine
 from releases.models import Job, Step
 from tests import factories
@@ -173,7 +173,7 @@ def test_drafts_that_a_lost_answer_left_go_within_a_day(server: FakeZenodo, mirr
     run("deposit")
     foreign = backend.prepare("key", replace(record(deposit), urn="urn:uuid:00000000-0000-4000-8000-000000000000"))
     server.lag_s = 0
-    tidy_mirror(factories.step("mirrors.tidy_drafts.tidy_mirror", mirror.pk), mirror.pk)
+    tidy_mirror(factories.step("mirrors.deposits.tidy_drafts.tidy_mirror", mirror.pk), mirror.pk)
     assert set(server.deposits) == {int(find(deposit.pk).record_id), int(foreign.record_id)}
     assert lost.record_id != find(deposit.pk).record_id
 

@@ -80,6 +80,6 @@ def test_a_withdrawal_is_noted_in_the_record_and_a_person_is_told(server: FakeZe
     told = str(mirror_at(server).deposits.there(Deposit.objects.get().record_id)["metadata"])
     assert "Withdrawn: The licence text was wrong." in told
     assert "Le texte de licence était faux." in told
-    asked = Step.objects.get(function="mirrors.redescribe.ask_staff")
+    asked = Step.objects.get(function="mirrors.deposits.redescribe.ask_staff")
     assert "https://zenodo.org/support" in asked.error
     assert Doi.objects.get(version=version).state == "findable"

@@ -17,8 +17,8 @@ from django.utils import timezone
 from catalog.storage.connect import own_storage
 from dfc_site.roles import ensure_groups
 from releases.build import request_build
-from releases.definition import read_definition
 from releases.draft import draft_release
+from releases.drafts.definition import read_definition
 from releases.edit import edit_release
 from releases.jobs import engine
 from releases.models import Release

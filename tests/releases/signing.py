@@ -9,11 +9,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
-from releases.envelopes import public_pem, seal
 from releases.models import Rebuilder, Release
-from releases.provenance import Run, failure_statement, provenance_statement
-from releases.recognise import RebuilderEntry, recognise_rebuilder
 from releases.review import reviewed_build
+from releases.statements.envelopes import public_pem, seal
+from releases.statements.provenance import Run, failure_statement, provenance_statement
+from releases.statements.recognise import RebuilderEntry, recognise_rebuilder
 
 WHY = "They run their own machines."
 

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from catalog.models import Asset
 from catalog.storage.connect import own_storage
-from releases import build, environments, execute
+from releases import build
 from releases.build import request_build
-from releases.definition import read_definition
+from releases.builds import environments, execute
+from releases.drafts.definition import read_definition
 from releases.edit import edit_release
 from releases.errors import NotBuildableError, RepositoryError
 from releases.jobs import engine, steering

@@ -21,11 +21,12 @@ from django.test.utils import override_settings
 from django.utils import timezone
 
 from catalog.models import Asset
-from mirrors.bundle import places_of
+from mirrors.deposits.bundle import places_of
 from mirrors.models import Policy
-from releases import bundle, repositories
+from releases import bundle
 from releases.approve import approve_release
-from releases.environments import PYTHON
+from releases.builds import repositories
+from releases.builds.environments import PYTHON
 from releases.jobs import engine
 from releases.models import Release, Step
 from releases.submit import submit_release
@@ -188,8 +189,10 @@ def test_a_bundle_made_again_is_the_same_and_stays_one_asset(bench: Path, author
     os.umask(before)
     bundle.write_bundle(bench / "again.tar.gz", bench / "inside", epoch=bundle.approved_epoch(release))
     assert (bench / "again.tar.gz").read_bytes() == factories.own_path(asset.storage_key).read_bytes()
-    Step.objects.filter(function="mirrors.bundle.make_bundle").update(state=Step.State.DUE, fence=F("fence") + 1)
-    assert engine.run_step(Step.objects.get(function="mirrors.bundle.make_bundle").pk, has_heartbeat=False)
+    Step.objects.filter(function="mirrors.deposits.bundle.make_bundle").update(
+        state=Step.State.DUE, fence=F("fence") + 1
+    )
+    assert engine.run_step(Step.objects.get(function="mirrors.deposits.bundle.make_bundle").pk, has_heartbeat=False)
     assert Asset.objects.get(key="source-bundle") == asset
     assert not list(Path(django_settings.DFC_BUILDS_DIR).glob("*/bundle-*"))
 

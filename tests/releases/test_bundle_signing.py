@@ -16,8 +16,8 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from releases import envelopes, provenance
 from releases.bundle import FILES
+from releases.statements import envelopes, provenance
 from tests.releases.keys import private_pem
 from tests.releases.recipes import tree_of
 from tests.releases.test_provenance import AT, MANIFEST

@@ -13,9 +13,10 @@ from django.utils import timezone
 from catalog.models import Asset
 from catalog.storage.connect import own_storage
 from dfc_site.examples import ensure_repository
-from releases import build, containerfile
-from releases.definition import read_definition
+from releases import build
+from releases.builds import containerfile
 from releases.draft import draft_release
+from releases.drafts.definition import read_definition
 from releases.models import EnvironmentImage, Release
 from tests import factories
 from tests.releases.containers import engine_here

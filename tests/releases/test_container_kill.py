@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from releases.build import folder_of, request_build
-from releases.execute import name_of
+from releases.builds.execute import name_of
 from releases.executors.engine import call
 from releases.models import Build, Release
 from tests.chaos.workers import Workers, wait_until

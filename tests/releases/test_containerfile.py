@@ -2,7 +2,7 @@
 
 import pytest
 
-from releases.containerfile import ERROR, Base, bases, is_containerfile, lint, parse, worded
+from releases.builds.containerfile import ERROR, Base, bases, is_containerfile, lint, parse, worded
 
 A, B = "a" * 64, "b" * 64
 BASE = f"FROM debian@sha256:{A}\n"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from releases.content import has_same_content
+from releases.builds.content import has_same_content
 
 ROWS = [{"key": 1, "name": "a"}, {"key": 2, "name": "b"}, {"key": 2, "name": "b"}]
 

@@ -15,8 +15,8 @@ from catalog.models import Alias, CatalogueChange, Dataset, Version
 from catalog.naming import IdentifierError
 from catalog.storage.connect import own_storage
 from releases.build import request_build
-from releases.definition import read_definition
 from releases.draft import draft_release
+from releases.drafts.definition import read_definition
 from releases.errors import (
     DatasetUnknownError,
     DecisionUnknownError,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releases.definition import MAX_BYTES, read_definition
+from releases.drafts.definition import MAX_BYTES, read_definition
 from releases.errors import DefinitionError
 
 EXAMPLES = sorted(Path("examples").glob("*/release*.toml"))

@@ -17,8 +17,8 @@ from catalog.storage.connect import own_storage
 from releases import draft
 from releases.approve import approve_release
 from releases.build import request_build
-from releases.definition import read_definition
 from releases.draft import draft_release
+from releases.drafts.definition import read_definition
 from releases.edit import edit_release
 from releases.errors import (
     DefinitionError,

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from releases.drift import CAUSES, UNKNOWN, advise, worded
+from releases.builds.drift import CAUSES, UNKNOWN, advise, worded
 
 Make = Callable[[Path, int], None]
 MOMENT = 1_767_323_045

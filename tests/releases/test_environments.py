@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releases import environments
+from releases.builds import environments
 from releases.errors import EnvironmentDefinitionError
 from tests.releases.processes import eventually
 
@@ -176,7 +176,7 @@ def test_it_is_made_once_and_found_again(tmp_path: Path) -> None:
 PREPARE = """
 import sys
 from pathlib import Path
-from releases import environments
+from releases.builds import environments
 print(environments.prepare(sys.argv[1], Path(sys.argv[2])).python, flush=True)
 """
 

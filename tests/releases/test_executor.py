@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from releases.execute import judge
+from releases.builds.execute import judge
 from releases.executors.base import MEBI, Execution, Limits, Task
 from releases.executors.local import LocalExecutor, local_executor, working_bubblewrap
 from releases.manifest import LockedCode, LockedEnvironment, LockedRecipe

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mirrors.models import Policy
 from releases.approve import approve_release
-from releases.definition import read_definition
+from releases.drafts.definition import read_definition
 from releases.errors import DefinitionError, NotSubmittableError
 from releases.jobs import engine
 from releases.jobs.registry import pipeline

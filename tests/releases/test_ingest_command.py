@@ -12,8 +12,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from catalog.storage.connect import own_storage
-from releases.definition import read_definition
 from releases.draft import draft_release
+from releases.drafts.definition import read_definition
 from releases.jobs import engine
 from releases.models import Ingest
 from tests.fakes.upstream import ALWAYS, Upstream, upstream

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from releases import repositories
+from releases.builds import repositories
 from releases.errors import UpstreamRefusedError
 from releases.ingest.repository import mirror_repository, pin, repository_name
 from releases.models import Ingest

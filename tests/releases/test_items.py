@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from releases.drafts.items import MAX_BYTES, read_tiles
 from releases.errors import BuildFailedError
-from releases.items import MAX_BYTES, read_tiles
 
 LINK = {
     "rel": "via",

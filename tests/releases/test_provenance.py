@@ -12,9 +12,9 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from releases import envelopes, provenance
 from releases.errors import AttestationRefusedError, KeyTextError
-from releases.provenance import Difference, differences
+from releases.statements import envelopes, provenance
+from releases.statements.provenance import Difference, differences
 from tests.releases.keys import private_pem
 from tests.releases.signing import Stranger, run
 

@@ -13,11 +13,11 @@ from django.utils import timezone
 from catalog import versions
 from catalog.models import Dataset
 from catalog.versions import VersionNumberError
-from releases.definition import read_definition
+from releases.drafts.definition import read_definition
+from releases.drafts.rewriting import Change, rewrite
 from releases.errors import NotRenewableError
 from releases.models import Release
 from releases.renew import renewed_definition
-from releases.rewriting import Change, rewrite
 from tests import factories
 from tests.releases.recipes import (
     IDENTIFIER,

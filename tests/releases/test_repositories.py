@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from releases import repositories
+from releases.builds import repositories
 from releases.errors import RepositoryError
 from tests.releases.processes import PEAK_KIB
 from tests.releases.recipes import bench_fixture, commit, git, repository_folder, tree_of  # noqa: F401  the fixture
@@ -306,7 +306,7 @@ import resource, sys
 from pathlib import Path
 from django.conf import settings
 settings.configure(DFC_REPOSITORIES_DIR=sys.argv[1])
-from releases import repositories
+from releases.builds import repositories
 before = {PEAK_KIB}
 repositories.archive("words", sys.argv[2], Path(sys.argv[3]))
 ours = {PEAK_KIB} - before

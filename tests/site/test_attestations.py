@@ -14,12 +14,12 @@ from django.utils import timezone
 from catalog.models import Version
 from dfc_site import demo
 from dfc_site.api.attestations import STATUS
-from releases import sign
-from releases.envelopes import open_envelope, read_public_key, verify
 from releases.errors import KeyTextError
 from releases.models import Attestation, Build, Job, Rebuilder, Release, SigningKey, Step
-from releases.recognise import revoke_rebuilder
 from releases.review import reviewed_build
+from releases.statements import sign
+from releases.statements.envelopes import open_envelope, read_public_key, verify
+from releases.statements.recognise import revoke_rebuilder
 from tests import factories
 from tests.releases.keys import private_pem
 from tests.releases.signing import WHY, Stranger, outputs

@@ -23,7 +23,7 @@ from releases.build import request_build
 from releases.errors import NotSubmittableError
 from releases.models import Job, Release, Step
 from releases.review import is_stale, newest_diff
-from releases.review_diff import COMPARABLE, request_diff
+from releases.reviews.review_diff import COMPARABLE, request_diff
 from releases.submit import submit_release
 from swarm.models import Torrent
 from tests.chaos.workers import Workers, wait_until

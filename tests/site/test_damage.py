@@ -13,8 +13,8 @@ from django.test import Client
 from django.utils import timezone
 
 from catalog.models import Asset, Edition
+from mirrors.checks.recheck import look_again
 from mirrors.models import Check, Incident, Mirror, Replica
-from mirrors.recheck import look_again
 from releases.jobs import engine
 from releases.models import Job, Release, Step
 from tests import factories

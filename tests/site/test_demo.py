@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from dfc_site import demo, examples
 from mirrors.models import Mirror, Policy
-from releases.definition import read_definition
+from releases.drafts.definition import read_definition
 
 pytestmark = pytest.mark.django_db
 

@@ -93,7 +93,7 @@ def test_a_dataset_is_cited_by_the_doi_of_all_its_versions_once_that_leads_somew
 
 def test_the_publication_shows_how_its_doi_became_findable(published: Release) -> None:
     job = Job.objects.get(pipeline="publish")
-    steps = job.steps.filter(function="mirrors.redescribe.bring_doi")
+    steps = job.steps.filter(function="mirrors.deposits.redescribe.bring_doi")
     version = Version.objects.select_related("dataset").get(pk=published.version_id)
     assert {step.label for step in steps} == {f"DOI · {version.doi}", f"DOI · {version.dataset.concept_doi}"}
     assert {step.state for step in steps} == {"done"}

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.models import Version
-from mirrors.incidents import mirror_answers, mirror_is_silent
+from mirrors.checks.incidents import mirror_answers, mirror_is_silent
 from mirrors.models import Check, Incident, Mirror, MirrorDay, MirrorProbe, Replica
 from releases.models import Job
 from tests import factories

@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from catalog.models import CatalogueChange, Version
 from catalog.storage.client import client_of
+from mirrors.checks.recheck import due_copies, start_recheck
+from mirrors.checks.survey import survey_mirror
 from mirrors.connect import connect
 from mirrors.models import Check, Incident, Mirror, Replica
 from mirrors.policies import start_following
-from mirrors.recheck import due_copies, start_recheck
-from mirrors.survey import survey_mirror
 from releases.jobs import engine
 from releases.models import Release, Step
 from tests import factories
@@ -155,7 +155,7 @@ def test_a_survey_takes_what_a_listing_says_and_samples_through_the_public_addre
 ) -> None:
     copy = copy_at(slug, everywhere)
     Check.objects.filter(replica__mirror=copy.mirror).delete()
-    survey_mirror(factories.step("mirrors.survey.survey_mirror"), copy.mirror_id)
+    survey_mirror(factories.step("mirrors.checks.survey.survey_mirror"), copy.mirror_id)
     levels = dict(Check.objects.filter(replica__mirror=copy.mirror).values_list("level", "method"))
     assert levels == {level: method, Check.Level.SAMPLED: "8 ranges through the public address"}
     assert Mirror.objects.get(slug=slug).state == Mirror.State.ANSWERS
@@ -166,7 +166,7 @@ def test_ranges_that_a_mirror_cuts_short_take_it_out_of_every_list_and_say_nothi
 ) -> None:
     copy = copy_at("bucket", everywhere)
     found.public.faults.plan("GET *", "short", "always")
-    survey_mirror(factories.step("mirrors.survey.survey_mirror"), copy.mirror_id)
+    survey_mirror(factories.step("mirrors.checks.survey.survey_mirror"), copy.mirror_id)
     assert Mirror.objects.get(slug="bucket").state == Mirror.State.SILENT
     assert Replica.objects.get(pk=copy.pk).state == Replica.State.VERIFIED
     assert copy.url not in offered(copy)

@@ -14,7 +14,7 @@ from catalog.storage.connect import own_storage
 from dfc_site import demo
 from mirrors.models import Check, Replica
 from releases.approve import approve_release
-from releases.definition import read_definition
+from releases.drafts.definition import read_definition
 from releases.edit import edit_release
 from releases.errors import NotApprovableError, NotEditableError
 from releases.models import Build, Job, Release

@@ -11,10 +11,10 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from releases.envelopes import public_pem
 from releases.errors import NotAllowedError, ReasonError, RebuilderError
 from releases.models import Attestation, Rebuilder, Release
-from releases.recognise import recognise_rebuilder, revoke_rebuilder
+from releases.statements.envelopes import public_pem
+from releases.statements.recognise import recognise_rebuilder, revoke_rebuilder
 from tests.releases.keys import private_pem
 from tests.releases.recipes import person, strangers
 from tests.releases.signing import WHY, Stranger, outputs

@@ -18,8 +18,8 @@ from django.utils import timezone
 from catalog.models import Asset, Edition, Version
 from catalog.search import search
 from dfc_site import demo
+from mirrors.checks.recheck import look_again
 from mirrors.models import Check, Replica
-from mirrors.recheck import look_again
 from releases.jobs import engine
 from releases.models import Decision, MetadataRevision, Release
 from tests import factories

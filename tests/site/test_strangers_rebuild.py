@@ -21,7 +21,7 @@ from releases.approve import approve_release
 from releases.bundle import FILES
 from releases.jobs import engine
 from releases.models import Attestation, Release
-from releases.recognise import RebuilderEntry, recognise_rebuilder
+from releases.statements.recognise import RebuilderEntry, recognise_rebuilder
 from releases.submit import submit_release
 from tests import factories
 from tests.mirrors.serving import served

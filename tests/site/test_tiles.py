@@ -12,9 +12,9 @@ from catalog.models import Edition, Item, ItemLink
 from catalog.stac_schemas import validate
 from dfc_site import demo
 from releases.build import request_build
-from releases.findings import sentence
 from releases.jobs import engine
 from releases.models import Release
+from releases.reviews.findings import sentence
 from releases.submit import submit_release
 from tests import factories
 from tests.site.walk import approve

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.models import Dataset
+from mirrors.deposits.stale import stale_rows
 from mirrors.models import Doi
-from mirrors.stale import stale_rows
 from releases.descriptions import request_descriptions
 
 Rows = list[dict[str, Any]]

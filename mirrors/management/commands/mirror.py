@@ -14,15 +14,16 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from catalog.errors import StewardshipError
-from mirrors import adopt, probe
-from mirrors.add_mirror import add_mirror
+from mirrors.checks import probe
+from mirrors.checks.recheck import look_again
 from mirrors.connect import connect
-from mirrors.discard import discard_deposit, refuse_undiscardable
-from mirrors.doctor import examine
-from mirrors.mirror_entry import MirrorEntry
+from mirrors.deposits import adopt
+from mirrors.deposits.discard import discard_deposit, refuse_undiscardable
 from mirrors.models import Check, Deposit, Mirror, MirrorProbe, Replica
-from mirrors.pause import pause_mirror, resume_mirror
-from mirrors.recheck import look_again
+from mirrors.registry.add_mirror import add_mirror
+from mirrors.registry.doctor import examine
+from mirrors.registry.mirror_entry import MirrorEntry
+from mirrors.registry.pause import pause_mirror, resume_mirror
 from mirrors.replicate import find
 from mirrors.verify import look
 

@@ -11,15 +11,15 @@ from securesystemslib.signer import SSlibKey
 
 from catalog.errors import StewardshipError
 from catalog.say import say
-from releases.attest import accept_attestation
-from releases.envelopes import KEYID, open_envelope, read_public_key, verify
 from releases.find import find_release
 from releases.management.acts import add_version
 from releases.models import Rebuilder, Release, SigningKey
 from releases.models.attestation import Attestation, Channel
-from releases.provenance import read_statement, shown
-from releases.rebuilds import rebuilds_of
-from releases.sign import sign_release
+from releases.statements.attest import accept_attestation
+from releases.statements.envelopes import KEYID, open_envelope, read_public_key, verify
+from releases.statements.provenance import read_statement, shown
+from releases.statements.rebuilds import rebuilds_of
+from releases.statements.sign import sign_release
 
 Rows = list[dict[str, Any]]
 

@@ -14,7 +14,7 @@ from catalog.say import say
 from releases.management.acts import add_writing, user_of
 from releases.models import Rebuilder
 from releases.models.attestation import Channel
-from releases.recognise import RebuilderEntry, recognise_rebuilder, revoke_rebuilder
+from releases.statements.recognise import RebuilderEntry, recognise_rebuilder, revoke_rebuilder
 
 Rows = list[dict[str, Any]]
 

@@ -15,7 +15,7 @@ from catalog.storage.connect import own_storage
 from releases import draft
 from releases.approve import approve_release
 from releases.build import request_build
-from releases.definition import Definition, read_definition
+from releases.drafts.definition import Definition, read_definition
 from releases.edit import check_edit, edit_release
 from releases.find import find_release
 from releases.management import differences, second_thoughts

@@ -13,7 +13,7 @@ from releases.jobs import engine
 from releases.models import Job, Release, ReviewDiff, Step
 from releases.request_changes import requested_changes
 from releases.review import reviewed_document
-from releases.review_diff import request_diff
+from releases.reviews.review_diff import request_diff
 from tests import factories
 from tests.releases.diff.editions import edition, newest, public, submitted
 from tests.releases.recipes import (
@@ -123,4 +123,4 @@ def test_a_build_that_differs_is_not_compared(bench: Path, author: Any) -> None:
     release = edition(author, bench, "1.0.0", more="target.write_bytes(os.urandom(8))")
     assert release.state == Release.State.DRAFT
     assert not release.diffs.exists()
-    assert not Step.objects.filter(function="releases.review_diff.make_diff").exists()
+    assert not Step.objects.filter(function="releases.reviews.review_diff.make_diff").exists()

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from catalog.storage.connect import own_storage
-from releases.findings import sentence
 from releases.models import Release, Step
-from releases.review_diff import make_diff
+from releases.reviews.findings import sentence
+from releases.reviews.review_diff import make_diff
 from tests import factories
 from tests.releases.diff.editions import (
     TOWNS,
@@ -110,7 +110,7 @@ def test_recipe_and_environment_are_compared(first: Release, bench: Path, author
 def test_the_same_two_editions_give_the_same_digest_and_one_row(first: Release, bench: Path, author: Any) -> None:
     second = edition(author, bench, "1.0.1", FIXED)
     before = newest(second)
-    make_diff(factories.step("releases.review_diff.make_diff", second.pk), second.pk)
+    make_diff(factories.step("releases.reviews.review_diff.make_diff", second.pk), second.pk)
     after = second.diffs.get()
     assert (after.sha256, after.body) == (before.sha256, before.body)
     assert after.sha256 == hashlib.sha256(after.body.encode()).hexdigest()

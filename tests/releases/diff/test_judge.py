@@ -16,7 +16,7 @@ from releases.diff.judgement import of_files, of_metadata, of_places
 from releases.diff.recipe import LONGEST_DIFF, CodeChange, Locked, compare_recipes, packages
 from releases.diff.tables import is_table, is_too_large
 from releases.diff.texts import Part, compare_facts, compare_fields, compare_text
-from releases.remarks import FINDINGS, REASONS
+from releases.reviews.remarks import FINDINGS, REASONS
 
 ENGLISH, FRENCH = "Aerial photographs of Edmonton, 2022.", "Photographies aériennes d'Edmonton, 2022."
 

@@ -15,7 +15,7 @@ from django.utils.translation import override
 
 from releases.jobs import engine
 from releases.models import Release
-from releases.shown_diff import TABS
+from releases.reviews.shown_diff import TABS
 from tests import factories
 from tests.releases.diff.editions import TOWNS, edition, newest, public, submitted
 from tests.releases.recipes import (

@@ -1,0 +1,1 @@
+"""What a version's record at a mirror says and holds: described, adopted, discarded and kept tidy."""

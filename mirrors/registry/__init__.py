@@ -1,0 +1,1 @@
+"""Which mirrors there are: registered, examined, opened, paused and ended."""

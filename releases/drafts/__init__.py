@@ -1,0 +1,1 @@
+"""How a version is described before it is built: its release.toml, its texts, and the form of both."""
