@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connections
 from django.utils import translation
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from xdist.scheduler import LoadFileScheduling
 
@@ -23,6 +25,9 @@ DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 
 
 def pytest_configure() -> None:
+    # On a busy machine an example may take its time; all else is as hypothesis has it, in CI and elsewhere.
+    examples.register_profile("no clock", examples(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    examples.load_profile("no clock")
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # tests make hundreds of people
     if "sqlite3" in str(settings.DATABASES["default"]["ENGINE"]):
         # A file, not memory: live servers and heartbeats come from other threads and processes.

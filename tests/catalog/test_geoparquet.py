@@ -43,7 +43,7 @@ def read_back(path: Path) -> Iterator[dict[str, Any]]:
     yield from stac_geoparquet.arrow.stac_table_to_items(pq.read_table(path))
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(items(), min_size=1, max_size=5))
 def test_stac_geoparquet_reads_back_the_items_that_pystac_builds(
     tmp_path: Path, entries: list[stac.ItemEntry]

@@ -36,7 +36,7 @@ def test_a_collection_is_valid_and_speaks_of_its_newest_version() -> None:
     assert document["extent"]["temporal"]["interval"] == [[stac.instant(START), stac.instant(END)]]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(items())
 def test_any_item_is_valid(entry: stac.ItemEntry) -> None:
     validate(stac.document(stac.item(entry)))

@@ -344,7 +344,7 @@ def test_publishing_is_repeatable(mirror: MirrorBackend, draft: Draft) -> None:
 
 
 @given(breaks=st.lists(st.integers(0, 3_000), max_size=4), size_bytes=st.integers(0, 3_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_however_often_it_breaks_the_bytes_are_right(
     opener: Callable[[Path], MirrorBackend], breaks: list[int], size_bytes: int
 ) -> None:

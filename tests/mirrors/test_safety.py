@@ -113,7 +113,7 @@ def test_many_versions_cost_two_queries(django_assert_num_queries: Any) -> None:
 
 
 class TestTheDatabaseAgreesWithTheRanking(TestCase):
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(MIRRORS, min_size=1, max_size=3))
     def test_a_file_counts_where_it_is_offered(self, mirrors: list[Any]) -> None:
         now = timezone.now()

@@ -186,7 +186,7 @@ def latin(alphabet: str | None = None) -> st.SearchStrategy[str]:
 
 
 @given(wanted=st.one_of(well_formed(), latin(), latin("bytes=0123456789-, ")))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_range_gives_the_right_part_the_whole_or_416(places: dict[str, Path], wanted: str) -> None:
     said = by_wsgi(places, f"/origin/{FILE}", range=wanted)
     if said.status == 206:
@@ -316,7 +316,7 @@ def test_nor_does_it_where_a_server_gives_the_decoded_path_only(places: dict[str
 
 
 @given(path=latin("/.%origsecondaeuv2F\\\0"))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_path_at_all_leads_outside_or_breaks_the_server(places: dict[str, Path], path: str) -> None:
     for prefix in ("/", "/origin/", "/origin/../", "/origin/a/."):
         for said in (by_wsgi(places, f"{prefix}{path}"), by_wsgi(places, "/", raw=f"{prefix}{path}")):

@@ -425,7 +425,6 @@ def explore(examples: int) -> None:
         settings=Settings(
             max_examples=examples,
             stateful_step_count=STEPS,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

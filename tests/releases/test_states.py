@@ -58,7 +58,7 @@ attempts = st.lists(st.sampled_from(sorted(MOVES)), max_size=25)
 
 
 @given(attempts)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_whatever_is_tried_each_move_that_happens_writes_one_transition(
     release: Release, attempts: list[tuple[str, str]]
 ) -> None:

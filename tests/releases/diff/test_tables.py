@@ -190,7 +190,7 @@ VALUES = st.one_of(
 TABLES = st.dictionaries(st.text(max_size=6), VALUES, min_size=1, max_size=4)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=TABLES, after=TABLES)
 def test_any_two_tables_have_one_difference(tmp_path: Path, before: Any, after: Any) -> None:
     """The same two files give the same answer twice, and a file does not differ from itself."""
