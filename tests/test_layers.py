@@ -35,6 +35,7 @@ PURE = {
         "naming",
         "paths",
         "versions",
+        "moves",
         "digests",
         "amounts",
         "citation",
