@@ -10,12 +10,12 @@ from catalog.models import Asset
 from releases.jobs import engine
 from releases.models import Build
 from tests.buckets import new_storage, own_is
+from tests.releases.bundles import bundled
 from tests.releases.recipes import (
     author_fixture,  # noqa: F401  a fixture
     bench_fixture,  # noqa: F401  a fixture
     reviewer_fixture,  # noqa: F401  a fixture
 )
-from tests.releases.test_bundle import bundled
 from tests.servers.s3 import S3Server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.s3]

@@ -6,36 +6,35 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import transaction
 from django.db.models import F
-from django.test.utils import override_settings
-from django.utils import timezone
 
 from catalog.models import Asset
 from mirrors.deposits.bundle import places_of
-from mirrors.models import Policy
 from releases import bundle
-from releases.approve import approve_release
 from releases.builds import repositories
-from releases.builds.environments import PYTHON
 from releases.jobs import engine
-from releases.models import Release, Step
-from releases.submit import submit_release
+from releases.models import Step
 from tests import factories
+from tests.releases.bundles import (
+    INTERPRETER,
+    MEBI,
+    archive_fixture,  # noqa: F401  a fixture
+    bundled,
+    change,
+    rebuild,
+    sources_fixture,  # noqa: F401  a fixture
+    unpacked_fixture,  # noqa: F401  a fixture
+)
 from tests.releases.processes import PEAK_KIB
 from tests.releases.recipes import (
     GOOD,
     IDENTIFIER,
-    LOCK,
     PREAMBLE,
     SOURCE,
     SOURCE_SHA256,
@@ -44,7 +43,6 @@ from tests.releases.recipes import (
     built,
     commit,
     drafted,
-    person,
     recipe,
     release_toml,
     reviewer_fixture,  # noqa: F401  a fixture
@@ -52,80 +50,7 @@ from tests.releases.recipes import (
 )
 from tests.releases.test_environments import wheel
 
-MEBI = 1 << 20
 EPOCH = 1767322800
-INTERPRETER = str(Path(sys.base_prefix) / "bin" / f"python{PYTHON}")
-FOLDERS = ("STORAGE", "REPOSITORIES", "BUILDS", "ENVIRONMENTS")
-
-
-def bundled(author: Any, reviewer: Any, folder: Path) -> Release:
-    """Take a release with links and programs in its code as far as its sealed source bundle."""
-    found = commit(
-        {
-            "build.py": PREAMBLE + GOOD,
-            "requirements.lock": LOCK,
-            "bin/tool": "#!/bin/sh\n",
-            "__pycache__/a": "kept\n",
-        },
-        links={"bin/latest.py": "../build.py"},
-        executable=("bin/tool",),
-    )
-    release = built(drafted(release_toml(found), author, folder), author)
-    for slug, is_required in (("origin", True), ("far", False), ("away", False)):
-        mirror = factories.mirror(slug, endpoint=str(folder / slug))
-        Policy.objects.create(mirror=mirror, is_required=is_required)
-        (folder / slug).mkdir() if slug != "away" else None  # its disk is not mounted
-    submit_release(release, by=author, channel="command", now=timezone.now())
-    seen = release.reviewed_digest
-    approve_release(release, by=reviewer, channel="command", seen_digest=seen, now=timezone.now())
-    while not Asset.objects.filter(key="source-bundle").exists():
-        assert any(engine.run_step(pk, has_heartbeat=False) for pk in engine.due_steps())
-    return release
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any) -> Path:
-    """Give the sealed source bundle of one release; its rows are undone, its bytes stay."""
-    folder = tmp_path_factory.mktemp("release")
-    places = {f"DFC_{name}_DIR": folder / name.lower() for name in FOLDERS}
-    with django_db_blocker.unblock(), override_settings(**places), transaction.atomic():
-        bundled(person("author", "curator"), person("reviewer", "curator"), folder)
-        path = factories.own_path(Asset.objects.get(key="source-bundle").storage_key)
-        transaction.set_rollback(True)
-    return path
-
-
-@pytest.fixture
-def unpacked(archive: Path, tmp_path: Path) -> Path:
-    """Unpack the bundle into an empty folder, as tar(1) does."""
-    folder = tmp_path / "unpacked"
-    folder.mkdir()
-    subprocess.run(["tar", "-xzf", str(archive), "-C", str(folder)], check=True)
-    return folder
-
-
-@pytest.fixture
-def sources(tmp_path: Path) -> Path:
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    (folder / "words.txt").write_bytes(SOURCE)
-    return folder
-
-
-def rebuild(unpacked: Path, *words: object) -> "subprocess.CompletedProcess[str]":
-    """Call rebuild.py as a stranger does: our code is not there, nor anything of our environment."""
-    out = unpacked.parent / "out"
-    command = [INTERPRETER, "-I", "rebuild.py", *map(str, words), *([] if "--out" in words else ["--out", str(out)])]
-    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": str(unpacked.parent)}
-    return subprocess.run(
-        command, cwd=unpacked, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
-
-
-def change(unpacked: Path, name: str, change_it: Callable[[Any], None]) -> None:
-    document = json.loads((unpacked / name).read_text())
-    change_it(document)
-    (unpacked / name).write_text(json.dumps(document))
 
 
 def fill(folder: Path, names: list[str]) -> Path:
@@ -364,127 +289,6 @@ def test_what_cannot_be_rebuilt_ends_with_exit_code_2_and_a_sentence(
     assert done.stderr.splitlines()[-1].startswith("Cannot rebuild: ")
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
-
-
-class Upstream(BaseHTTPRequestHandler):
-    """Serves the source rightly and in every wrong way, by path; `sent` counts the bytes of the endless one."""
-
-    sent = 0
-
-    def do_GET(self) -> None:
-        answers = {"/right": SOURCE, "/wrong": SOURCE.upper(), "/short": SOURCE[:-1], "/long": SOURCE + b"x"}
-        if self.path == "/endless":
-            self.endless()
-        elif self.path == "/broken":
-            self.wfile.write(b"nonsense\r\n\r\n")
-        elif self.path == "/cut":
-            self.answer(SOURCE[:3], length=len(SOURCE))
-        elif self.path in answers:
-            self.answer(answers[self.path])
-        else:
-            self.send_error(404)
-
-    def answer(self, content: bytes, length: int | None = None) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(length or len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def endless(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        try:
-            while Upstream.sent < 500 * MEBI:
-                Upstream.sent += self.wfile.write(bytes(MEBI))
-        except OSError:
-            return
-
-    def log_message(self, *words: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@pytest.fixture
-def upstream() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-def listed(unpacked: Path, *places: str) -> None:
-    change(unpacked, "sources.json", lambda document: document[0].update(places=list(places)))
-
-
-def test_sources_are_fetched_from_the_places_listed(unpacked: Path, upstream: str) -> None:
-    listed(unpacked, f"{upstream}/right")
-    done = rebuild(unpacked)
-    assert done.returncode == 0, done.stderr
-    assert f"Fetching {upstream}/right" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("path", "finding"),
-    [
-        ("wrong", "has other bytes"),
-        ("short", "has more or fewer bytes"),
-        ("long", "has more or fewer bytes"),
-        ("absent", "cannot be reached (HTTP Error 404"),
-        ("broken", "cannot be reached"),
-        ("cut", "has more or fewer bytes"),
-    ],
-)
-def test_a_place_with_wrong_bytes_is_named_and_the_next_one_asked(
-    unpacked: Path, upstream: str, path: str, finding: str
-) -> None:
-    listed(unpacked, f"{upstream}/{path}")
-    done = rebuild(unpacked)
-    assert done.returncode == 2
-    assert f"{upstream}/{path} {finding}" in done.stderr.splitlines()[-1]
-    assert not any((unpacked.parent / "out").iterdir())
-    listed(unpacked, f"{upstream}/{path}", f"{upstream}/right")
-    assert rebuild(unpacked).returncode == 0
-
-
-def test_an_endless_answer_fills_no_disk(unpacked: Path, upstream: str) -> None:
-    Upstream.sent = 0
-    listed(unpacked, f"{upstream}/endless")
-    done = rebuild(unpacked)
-    assert done.returncode == 2
-    assert "/endless has more or fewer bytes" in done.stderr
-    assert Upstream.sent < 100 * MEBI
-
-
-def test_when_nothing_can_be_reached_it_says_so_and_what_to_do(unpacked: Path) -> None:
-    listed(unpacked, "http://127.0.0.1:1/words.txt", "http://no-such-host.invalid/words.txt")
-    done = rebuild(unpacked)
-    assert done.returncode == 2
-    last = done.stderr.splitlines()[-1]
-    assert last.count("cannot be reached") == 2
-    assert f"no place gave source words.txt (sha256 {SOURCE_SHA256}, {len(SOURCE)} bytes)" in last
-    assert last.endswith("Get that file yourself and name its folder with --sources.")
-
-
-def test_a_missing_or_wrong_source_in_the_folder_is_named(unpacked: Path, sources: Path) -> None:
-    listed(unpacked)
-    (sources / "words.txt").write_bytes(SOURCE.upper())
-    done = rebuild(unpacked, "--sources", sources)
-    assert done.returncode == 2
-    assert f"{sources}/words.txt has other bytes" in done.stderr
-    (sources / "words.txt").unlink()
-    done = rebuild(unpacked, "--sources", sources)
-    assert done.returncode == 2
-    assert f"{sources} does not have it" in done.stderr
 
 
 PACKING = f"""

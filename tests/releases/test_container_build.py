@@ -23,6 +23,7 @@ from releases.jobs import engine as jobs
 from releases.models import Build, EnvironmentImage, Job, Release, Step
 from releases.submit import submit_release
 from tests import factories
+from tests.releases.bundles import INTERPRETER
 from tests.releases.containers import base_image, engine, needs_podman
 from tests.releases.recipes import (
     PREAMBLE,
@@ -34,7 +35,6 @@ from tests.releases.recipes import (
     release_toml,
     reviewer_fixture,  # noqa: F401  a fixture
 )
-from tests.releases.test_bundle import INTERPRETER
 
 pytestmark = [pytest.mark.django_db, *needs_podman]
 CONTAINERFILE = "FROM {base}\nCOPY {library} /opt/library.py\nENV PYTHONPATH=/opt\n"

@@ -25,10 +25,10 @@ from releases.statements.recognise import RebuilderEntry, recognise_rebuilder
 from releases.submit import submit_release
 from tests import factories
 from tests.mirrors.serving import served
+from tests.releases.bundles import FOLDERS, INTERPRETER
 from tests.releases.keys import private_pem
 from tests.releases.recipes import PREAMBLE, SOURCE, built, drafted, person, recipe, release_toml
 from tests.releases.signing import WHY
-from tests.releases.test_bundle import FOLDERS, INTERPRETER
 
 pytestmark = pytest.mark.django_db
 
