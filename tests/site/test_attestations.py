@@ -334,4 +334,4 @@ def test_the_page_for_machines_names_every_refusal_with_its_status() -> None:
 
 
 def text_of(module: str) -> str:
-    return Path(f"releases/{module}.py").read_text(encoding="utf-8")
+    return Path(f"releases/statements/{module}.py").read_text(encoding="utf-8")
