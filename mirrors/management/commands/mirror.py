@@ -22,6 +22,7 @@ from mirrors.deposits.discard import discard_deposit, refuse_undiscardable
 from mirrors.models import Check, Deposit, Mirror, MirrorProbe, Replica
 from mirrors.registry.add_mirror import add_mirror
 from mirrors.registry.doctor import examine
+from mirrors.registry.examinations import keep_examination
 from mirrors.registry.mirror_entry import MirrorEntry
 from mirrors.registry.pause import pause_mirror, resume_mirror
 from mirrors.replicate import find
@@ -80,6 +81,7 @@ class Command(BaseCommand):
         acts.add_parser("list", help="show all mirrors")
         examining = acts.add_parser("doctor", help="try what a mirror's service can do; nothing is left there")
         examining.add_argument("slug")
+        examining.add_argument("--dry-run", action="store_true", help="try it, and keep no row of what was found")
         discarding = acts.add_parser("discard", help="throw a version's draft away that is not to become public")
         for name in ("slug", "dataset", "version_number"):
             discarding.add_argument(name)
@@ -153,7 +155,10 @@ class Command(BaseCommand):
         ]
 
     def act_doctor(self, options: dict[str, Any]) -> Rows:
-        symptoms = examine(found(options["slug"]))
+        mirror = found(options["slug"])
+        symptoms = examine(mirror)
+        if not options["dry_run"]:
+            keep_examination(mirror, symptoms, now=timezone.now())
         return [{"result": one.result, "check": one.check, "finding": one.finding} for one in symptoms]
 
     def act_discard(self, options: dict[str, Any]) -> Rows:
