@@ -1,19 +1,19 @@
 """`manage.py mirror`: add, list, examine, probe, verify, pause, resume; adopt what lies there, discard drafts."""
 
 import argparse
-import json
 from collections.abc import Iterable
 from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from catalog.errors import StewardshipError
+from catalog.management.rows import ActsCommand, Rows
 from mirrors.checks import probe
 from mirrors.checks.recheck import look_again
 from mirrors.connect import connect
@@ -28,7 +28,6 @@ from mirrors.registry.pause import pause_mirror, resume_mirror
 from mirrors.replicate import find
 from mirrors.verify import look
 
-Rows = list[dict[str, Any]]
 UNCHECKED = "unchecked"
 OF_SERVICES = {
     "bucket": "of an S3 service",
@@ -59,7 +58,7 @@ ENDINGS = (
 )
 
 
-class Command(BaseCommand):
+class Command(ActsCommand):
     help = "Add, list, examine, probe, verify, pause and resume mirrors; adopt and discard deposits there."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -114,16 +113,7 @@ class Command(BaseCommand):
         add.add_argument("--dry-run", action="store_true")
 
     def handle(self, *, act: str, **options: Any) -> None:
-        try:
-            rows: Rows = getattr(self, f"act_{act}")(options)
-        except StewardshipError as error:
-            raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2))
-        else:
-            for row in rows:
-                self.stdout.write("  ".join(str(value) for value in row.values()))
-        results = {row["result"] for row in rows if "result" in row}
+        results = {row["result"] for row in self.shown(act, options) if "result" in row}
         for bad, sentence in ENDINGS:
             if results & bad:
                 raise CommandError("Something is wrong; nothing was written." if options.get("dry_run") else sentence)
