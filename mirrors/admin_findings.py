@@ -168,19 +168,15 @@ class AdoptionAdmin(ReadOnlyAdmin):
 
 @admin.register(AdoptionFinding)
 class AdoptionFindingAdmin(ReadOnlyAdmin):
-    list_display = ["found_at", "mirror", "version", "path", "result", "where", "job"]
+    list_display = ["found_at", "mirror", "version", "path", "result", "where"]
     list_filter = ["result", "adoption__mirror"]
-    list_select_related = ["version__dataset", "adoption__mirror", "adoption__job"]
+    list_select_related = ["version__dataset", "adoption__mirror"]
     search_fields = ["path", "where", "version__dataset__identifier"]
     date_hierarchy = "found_at"
 
     @admin.display(description=_("mirror"), ordering="adoption__mirror")
     def mirror(self, finding: AdoptionFinding) -> Mirror:
         return finding.adoption.mirror
-
-    @admin.display(description=_("job"))
-    def job(self, finding: AdoptionFinding) -> Job | None:
-        return finding.adoption.job
 
 
 class ExaminationFindingInline(admin.TabularInline):  # type: ignore[type-arg]  # generic in the stubs only

@@ -45,7 +45,7 @@ def request_examination(mirror: Mirror, *, by: Any, now: datetime) -> None:
         )
     if not has_doctor(mirror):
         raise NotQueueableError(
-            _("%(mirror)s: mirrors of kind %(kind)s are not examined; probes tell whether they answer.")
+            _("%(mirror)s: mirrors of kind “%(kind)s” are not examined; probes tell whether they answer.")
             % {"mirror": mirror, "kind": mirror.get_kind_display()}
         )
     with transaction.atomic():

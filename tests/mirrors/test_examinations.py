@@ -225,7 +225,7 @@ def test_people_see_the_result_and_its_age(mirror: Mirror, client: Client) -> No
 
 def test_what_makes_no_sense_is_refused(operator: Any, mirror: Mirror) -> None:
     now = timezone.now()
-    with pytest.raises(NotQueueableError, match="Local directory are not examined"):
+    with pytest.raises(NotQueueableError, match="“Local directory” are not examined"):
         request_examination(factories.mirror("north"), by=operator, now=now)
     request_examination(mirror, by=operator, now=now)
     with pytest.raises(NotQueueableError, match="it is being examined already"):
