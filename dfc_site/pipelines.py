@@ -151,7 +151,10 @@ REMOVE_DEPOSIT = Pipeline(
 )
 ADOPT = Pipeline(
     name="adopt",
-    stages=(Stage("adopt", _("Adopt"), adopt_all.expand_adopt, ("mirrors.deposits.adopt_all.adopt_version",)),),
+    stages=(
+        Stage("open", _("Open"), adopt_all.expand_open, ("mirrors.deposits.adopt_all.open_mirror",)),
+        Stage("adopt", _("Adopt"), adopt_all.expand_adopt, ("mirrors.deposits.adopt_all.adopt_version",)),
+    ),
 )
 EXAMINED = ("mirrors.registry.examinations.examine_mirror",)
 EXAMINE = Pipeline(name="examine", stages=(Stage("examine", _("Examine"), examinations.expand_one, EXAMINED),))

@@ -1,8 +1,10 @@
 """Adopt what a mirror has of every public version: a durable job, one step a version, with its findings as rows.
 
-1. What is taken and what is said of it are written in one transaction with the end of the step, so that a step which
+1. The mirror is opened once before: so keys that are not set are told once, and the steps are written by a worker and
+   not while a person waits.
+2. What is taken and what is said of it are written in one transaction with the end of the step, so that a step which
    was killed looks again and says the same.
-2. A file that cannot be taken is a finding and no failure; a mirror that does not answer is one, and tried again.
+3. A file that cannot be taken is a finding and no failure; a mirror that does not answer is one, and tried again.
 """
 
 from collections.abc import Sequence
@@ -59,6 +61,15 @@ def refuse_unready(mirror: Mirror, versions: int) -> None:
             _("%(mirror)s: what is there is being adopted already. Its findings appear in the list.")
             % {"mirror": mirror}
         )
+
+
+def expand_open(mirror_id: int) -> Sequence[StepSpec]:
+    return [StepSpec("mirrors.deposits.adopt_all.open_mirror", mirror_id, Mirror.objects.get(pk=mirror_id).name)]
+
+
+def open_mirror(_step: StepContext, mirror_id: int) -> None:
+    """Open the mirror and ask it nothing; raises MirrorRefusedError naming what is not set."""
+    connect(Mirror.objects.get(pk=mirror_id))
 
 
 def expand_adopt(_mirror_id: int) -> Sequence[StepSpec]:

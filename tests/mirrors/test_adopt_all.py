@@ -70,6 +70,12 @@ def choose(desk: Client, mirror: Mirror, **more: str) -> str:
     return page.content.decode()
 
 
+def opened(by: Any, mirror: Mirror) -> None:
+    """Ask for an adoption, and let its first step be done: the mirror was opened, and the versions are owed."""
+    request_adoption(mirror, by=by, now=timezone.now())
+    assert engine.run_step(Step.objects.get().pk, has_heartbeat=False)
+
+
 def results(mirror: Mirror) -> list[tuple[str, str, str]]:
     """Give what the newest adoption of a mirror found, by version and file."""
     findings = Adoption.objects.filter(mirror=mirror)[0].findings
@@ -141,8 +147,8 @@ def test_adopting_twice_changes_nothing_but_says_that_all_was_known(desk: Client
 def test_a_job_whose_worker_is_killed_goes_on_and_says_the_same(operator: Any, north: Mirror, settings: Any) -> None:
     for number in ("1.0.0", "1.1.0", "1.2.0"):
         lay(north, published(number))
-    request_adoption(north, by=operator, now=timezone.now())
-    first, second, _third = Step.objects.order_by("position")
+    opened(operator, north)
+    first, second, _third = Step.objects.filter(stage=1).order_by("position")
     assert engine.run_step(first.pk, has_heartbeat=False)
     claimed = engine.claim(second.pk)
     assert claimed is not None
@@ -163,8 +169,8 @@ def test_a_mirror_that_does_not_answer_is_tried_again(operator: Any, north: Mirr
     lay(north, published("1.0.0"))
     place = Path(north.endpoint)
     away = place.rename(place.with_name("away"))
-    request_adoption(north, by=operator, now=timezone.now())
-    step = Step.objects.get()
+    opened(operator, north)
+    step = Step.objects.get(stage=1)
     engine.run_step(step.pk, has_heartbeat=False)
     step.refresh_from_db()
     assert "Is its disk mounted?" in step.error
@@ -174,9 +180,19 @@ def test_a_mirror_that_does_not_answer_is_tried_again(operator: Any, north: Mirr
     assert results(north) == [("1.0.0", "roads.geojson", "adopted")]
 
 
+def test_keys_that_are_not_set_are_told_once(operator: Any) -> None:
+    far = factories.mirror("far", kind="s3", endpoint="https://s3.example.org", bucket="data")
+    for number in ("1.0.0", "1.1.0"):
+        published(number)
+    request_adoption(far, by=operator, now=timezone.now())
+    engine.drain(20)
+    assert "DFC_MIRROR_FAR_ACCESS_KEY_ID: it is not set" in Step.objects.get().error
+    assert Job.objects.get().state == Job.State.FAILED
+
+
 def test_a_version_that_was_withdrawn_meanwhile_is_left_out(operator: Any, north: Mirror) -> None:
     lay(north, published("1.0.0"))
-    request_adoption(north, by=operator, now=timezone.now())
+    opened(operator, north)
     Version.objects.update(state=Version.State.WITHDRAWN)
     engine.drain(20)
     assert Job.objects.get().state == Job.State.DONE
