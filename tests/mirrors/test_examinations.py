@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from dfc_site.dashboard import tasks
 from dfc_site.schedules import FORGOTTEN, RECURRING
 from mirrors.backends.s3_doctor import S3Doctor, Symptom
 from mirrors.connect import open_s3
@@ -213,6 +214,17 @@ def test_the_command_keeps_what_it_found_unless_it_only_tries(mirror: Mirror, se
     with pytest.raises(CommandError, match="At least one thing that a mirror needs is missing"):
         command("archive")
     assert [one.result for one in mirror.examinations.all()] == ["bad", "good"]
+
+
+def test_the_desk_names_a_mirror_in_service_that_cannot_be_used(desk: Client, operator: Any, mirror: Mirror) -> None:
+    keep_examination(mirror, [*found("fine"), Symptom("cors", "bad", "No browser may read.")], now=day(-2))
+    off = factories.mirror("off", is_enabled=False)
+    keep_examination(off, found("out of service", "bad"), now=day(-1))
+    (task,) = tasks(operator, now=timezone.now())
+    assert (str(task.label), task.what, task.finding) == ("Mirror cannot be used", "Archive", "No browser may read.")
+    assert desk.get(task.href).status_code == 200
+    keep_examination(mirror, found("fine again"), now=day(0))
+    assert tasks(operator, now=timezone.now()) == []
 
 
 def test_people_see_the_result_and_its_age(mirror: Mirror, client: Client) -> None:
