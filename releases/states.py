@@ -9,9 +9,7 @@
 - From publishing on nothing goes back; failure is a state of Job and Step.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from catalog.moves import StateMove
 
 MOVES: frozenset[tuple[str, str]] = frozenset(
     {
@@ -32,20 +30,7 @@ MOVES: frozenset[tuple[str, str]] = frozenset(
 EDITABLE = frozenset({"draft", "built", "in_review", "approved"})
 
 
-@dataclass(frozen=True)
-class Move:
-    """One change of state with its evidence: who (None is the engine), when, why, through which door.
+class Move(StateMove):
+    """One change of state of a release."""
 
-    Raises ValueError for a pair that is not in MOVES: that is a bug of ours, never a person's mistake.
-    """
-
-    source: str
-    to: str
-    by: Any
-    at: datetime
-    channel: str
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        if (self.source, self.to) not in MOVES:
-            raise ValueError(f"no move from {self.source} to {self.to}")
+    allowed = MOVES

@@ -8,9 +8,9 @@
 - What is refused or left stays so; it can only be erased, which is no change of state.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+
+from catalog.moves import StateMove
 
 LINK_LIFE = timedelta(hours=48)
 GRACEFUL = frozenset({"approved", "active", "silent"})  # these may have a token, and leave with grace
@@ -37,20 +37,7 @@ MOVES: frozenset[tuple[str, str]] = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Move:
-    """One change of state with its evidence: who (None is the owner or the engine), when, why, through which door.
+class Move(StateMove):
+    """One change of state of a node."""
 
-    Raises ValueError for a pair that is not in MOVES: that is a bug of ours, never a person's mistake.
-    """
-
-    source: str
-    to: str
-    by: Any
-    at: datetime
-    channel: str
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        if (self.source, self.to) not in MOVES:
-            raise ValueError(f"no move from {self.source or 'nothing'} to {self.to}")
+    allowed = MOVES

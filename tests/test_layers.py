@@ -36,6 +36,7 @@ PURE = {
         "naming",
         "paths",
         "versions",
+        "moves",
         "digests",
         "amounts",
         "citation",

@@ -21,7 +21,7 @@ from mirrors.models import Deposit, Doi, Mirror, Replica
 from releases.models import Job, Release, Step
 from tests.chaos.workers import Workers, wait_until
 from tests.mirrors.s3_mirrors import service_at
-from tests.releases.recipes import IDENTIFIER, drafted, release_toml
+from tests.releases.recipes import GOOD, IDENTIFIER, drafted, release_toml
 from tests.servers.s3 import S3Server
 from tests.site.services import Services, adopt, services
 from tests.site.test_chaos import SEED, Publications
@@ -32,20 +32,23 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(1_500),
 ]
-FILES = 3
+FILES = 5  # three that are made, their source, and the source bundle
 FAULTS = 0.3
+OTHERS = ("data-2", "data-3")
+OTHER_OUTPUT = """
+[[outputs]]
+path = "{name}.csv"
+key = "{name}"
+role = "data"
+media_type = "text/csv"
+"""
 
 
 class FarPublications(Publications):
     """The same people, for a dataset whose DOIs come from DataCite; at least `least` versions become public."""
 
     least = 6
-
-    def go_on(self) -> None:
-        if self.drafted < self.least or self.is_wanted:
-            super().go_on()
-        else:
-            self.push()
+    body = GOOD + "".join(f"(given.out / '{name}.csv').write_text('{name}' + words)\n" for name in OTHERS)
 
     def all_public(self) -> bool:
         if self.drafted < self.least:
@@ -55,7 +58,7 @@ class FarPublications(Publications):
 
     def draft(self, number: str) -> None:
         text = release_toml(self.commit, number=number).replace('doi_provider = "test"', 'doi_provider = "datacite"')
-        drafted(text, self.author, self.folder)
+        drafted(text + "".join(OTHER_OUTPUT.format(name=name) for name in OTHERS), self.author, self.folder)
 
     def look(self) -> None:
         """Hold that nothing is public before all that can be taken back is verified, and the rest has its place."""
@@ -98,7 +101,6 @@ def survive(found: Services, workers: Workers, publications: FarPublications, *,
     found.go_wrong(FAULTS, SEED)
     workers.start()
     workers.kill(kills, random.Random(SEED), meanwhile=publications.go_on)
-    publications.is_wanted = False
     go_to_the_end(publications, workers)
     wait_until(nothing_is_owed, f"jobs are still open\n{still_open()}\n{workers.words()}")
     assert workers.stop() == 0, workers.words()

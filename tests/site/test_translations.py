@@ -12,6 +12,12 @@ from dfc_site import translations
 needs_xgettext = pytest.mark.skipif(shutil.which("xgettext") is None, reason="gettext is not installed")
 
 
+@pytest.fixture(scope="module")
+def used() -> set[str]:
+    """Look through all rooms once, which takes seconds."""
+    return translations.used()
+
+
 @pytest.fixture
 def own_catalogue(settings: Any, tmp_path: Any) -> Any:
     """A copy of the committed catalogue, which a test may spoil."""
@@ -22,8 +28,7 @@ def own_catalogue(settings: Any, tmp_path: Any) -> Any:
 
 
 @needs_xgettext
-def test_the_strings_of_every_room_are_found() -> None:
-    used = translations.used()
+def test_the_strings_of_every_room_are_found(used: set[str]) -> None:
     assert {"Make public", "Damaged", "Keep as draft", "See the evidence", "Torrents of this version"} <= used
 
 
@@ -45,6 +50,7 @@ def test_a_string_without_its_entry_is_named(own_catalogue: Any) -> None:
         call_command("translations", "check")
 
 
+@needs_xgettext
 @pytest.mark.parametrize(
     ("french", "finding"),
     [
@@ -55,7 +61,10 @@ def test_a_string_without_its_entry_is_named(own_catalogue: Any) -> None:
         ("Voir %(what)s", "other placeholders"),
     ],
 )
-def test_a_wrong_french_text_is_named(own_catalogue: Any, french: str, finding: str) -> None:
+def test_a_wrong_french_text_is_named(
+    own_catalogue: Any, used: set[str], monkeypatch: pytest.MonkeyPatch, french: str, finding: str
+) -> None:
+    monkeypatch.setattr(translations, "used", lambda: used)
     text = own_catalogue.read_text(encoding="utf-8")
     own_catalogue.write_text(text.replace('"Voir les preuves"', f'"{french}"'), encoding="utf-8")
     found = [line for line in translations.findings() if line.startswith("'See the evidence'")]
