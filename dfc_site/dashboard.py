@@ -10,13 +10,13 @@ from itertools import chain
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import CatalogueChange, Version
-from mirrors.models import Incident, Mirror, Replica
+from mirrors.models import Examination, ExaminationFinding, Incident, Mirror, Replica
 from releases.models import Build, Decision, Job, Release, Step, UpstreamNotice
 from swarm.models import Node
 
@@ -61,6 +61,7 @@ def tasks(user: Any, *, now: datetime) -> list[Task]:
     """Give what this person may do something about, at most AT_MOST of a kind."""
     sources: tuple[tuple[str, Callable[[Any, datetime], Iterator[Task]]], ...] = (
         ("mirrors.view_incident", incidents),
+        ("mirrors.examine_mirror", examinations),
         ("releases.view_release", failed_steps),
         ("releases.view_release", reviews),
         ("releases.draft_release", failed_builds),
@@ -87,6 +88,25 @@ def incidents(_user: Any, _now: datetime) -> Iterator[Task]:
             _("Open"),
             reverse("admin:mirrors_incident_change", args=[one.pk]),
             "en" if one.finding else "",
+        )
+
+
+def examinations(_user: Any, _now: datetime) -> Iterator[Task]:
+    """Name each mirror in service whose newest examination says that it cannot be used so, with the first reason."""
+    bad = Examination.objects.newest().filter(result=Examination.Result.BAD, mirror__in=Mirror.objects.in_service())
+    reasons = ExaminationFinding.objects.filter(examination=OuterRef("pk"), result=Examination.Result.BAD)
+    reason = Subquery(reasons.order_by("pk").values("finding")[:1])
+    named: Any = bad.select_related("mirror").annotate(reason=reason)
+    for one in named[:AT_MOST]:
+        yield Task(
+            "bad",
+            _("Mirror cannot be used"),
+            str(one.mirror),
+            (one.reason or "")[:300],
+            one.examined_at,
+            _("Open"),
+            reverse("admin:mirrors_mirror_change", args=[one.mirror_id]),
+            "en",
         )
 
 

@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from dfc_site import export
 from mirrors import policies, remove, replicate
 from mirrors.checks import old_checks, probe, recheck, repair, survey, tell
-from mirrors.deposits import bundle, redescribe, reserve, tidy_drafts, tidy_uploads
-from mirrors.registry import end_service
+from mirrors.deposits import adopt_all, bundle, redescribe, reserve, tidy_drafts, tidy_uploads
+from mirrors.registry import end_service, examinations
 from releases import catalogue, commit, seal, tidy, watch
 from releases.builds import compare, confirm, execute, explain, inspect, lock
 from releases.ingest import bring_in, derive, ledger, repository
@@ -149,6 +149,18 @@ REMOVE_DEPOSIT = Pipeline(
     name="remove-deposit",
     stages=(Stage("remove", _("Remove"), remove.expand_remove, ("mirrors.remove.remove_deposit",)),),
 )
+ADOPT = Pipeline(
+    name="adopt",
+    stages=(
+        Stage("open", _("Open"), adopt_all.expand_open, ("mirrors.deposits.adopt_all.open_mirror",)),
+        Stage("adopt", _("Adopt"), adopt_all.expand_adopt, ("mirrors.deposits.adopt_all.adopt_version",)),
+    ),
+)
+EXAMINED = ("mirrors.registry.examinations.examine_mirror",)
+EXAMINE = Pipeline(name="examine", stages=(Stage("examine", _("Examine"), examinations.expand_one, EXAMINED),))
+EXAMINE_ALL = Pipeline(
+    name="examine-all", stages=(Stage("examine", _("Examine"), examinations.expand_all, EXAMINED),)
+)
 NODE_LETTER = Pipeline(
     name="node-letter", stages=(Stage("mail", _("Letter"), letters.expand_letter, ("swarm.letters.send_letter",)),)
 )
@@ -221,6 +233,9 @@ MIRRORS = (
     FOLLOW_POLICY,
     REMOVE_DEPOSIT,
     TIDY_MIRRORS,
+    ADOPT,
+    EXAMINE,
+    EXAMINE_ALL,
 )
 NODES = (NODE_LETTER, REGISTER_NODE, DECIDE_NODE, FORGET_NODES)
 PIPELINES = (BUILD, DIFF, PUBLISH, DEPOSIT, OPEN_DEPOSIT, CATALOGUE, TIDY_STORAGE, *INGESTS, *MIRRORS, *NODES)

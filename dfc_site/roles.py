@@ -15,7 +15,8 @@ def ensure_groups() -> None:
     nodes = Permission.objects.filter(content_type__app_label="swarm", content_type__model__startswith="node")
     approve, suspend = nodes.filter(codename="approve_node"), nodes.filter(codename="suspend_node")
     mirrors = Permission.objects.filter(
-        codename__in=["verify_replica", "pause_mirror"], content_type__app_label="mirrors"
+        codename__in=["verify_replica", "pause_mirror", "adopt_mirror", "examine_mirror"],
+        content_type__app_label="mirrors",
     )
     Group.objects.get_or_create(name="curator")[0].permissions.set([*views, *acts, *texts, *approve, *mirrors])
     registry = [f"{act}_{row}" for row in ("mirror", "policy") for act in ("add", "change", "delete")]

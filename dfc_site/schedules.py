@@ -4,7 +4,7 @@ from django.conf import settings
 
 from releases.jobs.recurring import Recurring
 
-HOUR_S, DAY_S = 3600, 86_400
+HOUR_S, DAY_S, WEEK_S = 3600, 86_400, 604_800
 RECURRING = (
     Recurring("probe", settings.DFC_PROBE_EVERY_S),
     Recurring("recheck", settings.DFC_RECHECK_EVERY_S),
@@ -14,9 +14,10 @@ RECURRING = (
     Recurring("forget-nodes", HOUR_S),
     Recurring("tidy-storage", DAY_S),
     Recurring("tidy-mirrors", DAY_S),
+    Recurring("examine-all", WEEK_S),
     Recurring("watch", settings.DFC_WATCH_EVERY_S),
 )
-# Probes, checks, incidents and notices are the history of these; jobs behind them that ended well are forgotten.
+# Probes, checks, incidents, findings and notices are their history; jobs behind them that ended well are forgotten.
 FORGOTTEN = (
     "probe",
     "recheck",
@@ -28,5 +29,8 @@ FORGOTTEN = (
     "forget-nodes",
     "tidy-storage",
     "tidy-mirrors",
+    "adopt",
+    "examine",
+    "examine-all",
     "watch",
 )

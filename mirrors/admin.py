@@ -18,6 +18,7 @@ from catalog.admin_preview import Preview, Words, is_sure, show
 from catalog.errors import StewardshipError
 from catalog.templatetags.amounts import instant, plain_size, size
 from mirrors import admin_policies  # noqa: F401  registers policies
+from mirrors.admin_findings import adopt_there, desk_of, examine_there
 from mirrors.checks.recheck import request_recheck
 from mirrors.models import (
     Check,
@@ -34,6 +35,7 @@ from mirrors.models import (
 )
 from mirrors.registry.add_mirror import findings_of
 from mirrors.registry.end_service import announce_end, recall_end
+from mirrors.registry.examinations import place_of, start_examination
 from mirrors.registry.mirror_entry import MirrorEntry
 from mirrors.registry.pause import pause_mirror, resume_mirror
 from releases.catalogue import request_edition
@@ -57,6 +59,8 @@ class MirrorForm(forms.ModelForm):
                 "is_enabled",
                 _("Its operator is told first. Use the action “Announce the end of service…” in the list."),
             )
+        unsaid = {name for name in USUAL & set(self.fields) if self.cleaned_data.get(name) in {None, ""}}
+        self.cleaned_data |= {name: getattr(self.instance, name) for name in unsaid - set(self.errors)}
         said = {**model_to_dict(self.instance), **self.cleaned_data}
         if not self.errors:
             entry = MirrorEntry(**{one.name: said[one.name] for one in fields(MirrorEntry) if one.name in said})
@@ -74,7 +78,7 @@ class MirrorAdmin(FieldHistoryAdmin):
     search_fields = ["name", "slug", "operator"]
     exclude = ["added_at"]
     change_form_template = "admin/mirrors/mirror_form.html"
-    actions = ["pause", "resume", "end", "recall"]
+    actions = ["pause", "resume", "end", "recall", adopt_there, examine_there]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
@@ -87,12 +91,33 @@ class MirrorAdmin(FieldHistoryAdmin):
         return kept
 
     def save_model(self, request: HttpRequest, obj: Mirror, form: Any, change: Any) -> None:
-        """Keep the row; the catalogue is told when other copies are offered now, or under other addresses."""
+        """Keep the row; the catalogue is told when other copies are offered now, or under other addresses.
+
+        A mirror that is new, or at another place, is examined.
+        """
         obj.added_at = obj.added_at or timezone.now()
         obj.public_url = obj.public_url.rstrip("/")
+        before = Mirror.objects.filter(pk=obj.pk).first()
         super().save_model(request, obj, form, change)
         if OFFERING & set(form.changed_data):
             request_edition(f"{obj.slug}: changed in the registry", now=timezone.now())
+        if before is None or place_of(before) != place_of(obj):
+            start_examination(obj, now=timezone.now())
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **words: Any) -> HttpResponse:
+        mirror = words.get("obj")
+        context |= {
+            "desk": desk_of(mirror) if mirror else None,
+            "may_adopt": self.has_adopt_permission(request),
+            "may_examine": self.has_examine_permission(request),
+        }
+        return super().render_change_form(request, context, *args, **words)
+
+    def has_adopt_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mirrors.adopt_mirror")
+
+    def has_examine_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mirrors.examine_mirror")
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("mirrors.pause_mirror")

@@ -32,7 +32,7 @@ class RepairFailedError(TryLaterError):
 
 
 class NotQueueableError(PersonMustActError):
-    """The copy cannot be looked at now, or is queued already."""
+    """A copy or a mirror cannot be looked at now, or is queued already."""
 
 
 class NotDiscardableError(PersonMustActError):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 
 from catalog.models import Asset
-from mirrors.models import PUBLIC, Mirror, MirrorDay, MirrorProbe, Replica
+from mirrors.models import PUBLIC, Examination, Mirror, MirrorDay, MirrorProbe, Replica
 
 DAYS = 30
 BROKEN = (Replica.State.DAMAGED, Replica.State.MISSING)
@@ -33,11 +33,12 @@ class Figures:
     answered_at: datetime | None = None
     latency_ms: int | None = None
     probe: MirrorProbe | None = None
+    examination: Examination | None = None
     days: tuple[MirrorDay | None, ...] = ()
 
 
 def figures(*, now: datetime) -> list[Figures]:
-    """Give the enabled mirrors in the order of the registry; five queries however many there are.
+    """Give the enabled mirrors in the order of the registry; six queries however many there are.
 
     `days` are the last 30 days in UTC, today last; None for a day without a probe.
     """
@@ -48,6 +49,7 @@ def figures(*, now: datetime) -> list[Figures]:
         .values_list("mirror")
         .annotate(last=Max("at"))
     )
+    examined = {one.mirror_id: one for one in Examination.objects.newest()}
     found = []
     for mirror in Mirror.objects.filter(is_enabled=True):
         one = Figures(mirror, **counted.get(mirror.pk, {}))
@@ -58,6 +60,7 @@ def figures(*, now: datetime) -> list[Figures]:
                 answered_at=answered.get(mirror.pk),
                 latency_ms=probe.latency_ms if probe else None,
                 probe=probe,
+                examination=examined.get(mirror.pk),
                 days=tuple(days.get((mirror.pk, day)) for day in last_days(now.date())),
             )
         )

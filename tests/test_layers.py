@@ -19,6 +19,7 @@ APPS = ("catalog", "releases", "mirrors", "swarm", "dfc_site")  # each may impor
 LAYERS = ("errors", "pure", "models", "use case", "door")
 DOORS = {
     "admin",
+    "admin_findings",
     "admin_pages",
     "admin_policies",
     "views",

@@ -20,6 +20,7 @@ KINDS = {
         "content",
         "done",
         "first",
+        "good",
         "identical",
         "public",
         "published",
@@ -28,8 +29,8 @@ KINDS = {
         "taken",
         "verified",
     ),
-    "warn": ("cancelled", "deprecated", "in_review", "proposed", "skipped", "stopped"),
-    "bad": ("damaged", "different", "failed", "missing", "revoked", "withdrawn"),
+    "warn": ("cancelled", "deprecated", "in_review", "proposed", "skipped", "stopped", "weak"),
+    "bad": ("bad", "damaged", "different", "failed", "missing", "revoked", "withdrawn"),
     "run": ("awaiting", "building", "open", "publishing", "running"),
 }
 # The states of a stage are computed, so no field of a row has words for them.

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from catalog.storage.answers import AlreadyThereError, UploadGoneError, translated
 from catalog.storage.base import StorageRefusedError, StorageUnavailableError
@@ -36,9 +35,9 @@ class Symptom:
 class S3Doctor:
     """Looks at one bucket; all that it makes is below `folder`, and `clean` removes it."""
 
-    def __init__(self, objects: S3Bucket) -> None:
+    def __init__(self, objects: S3Bucket, folder: str) -> None:
         self.objects = objects
-        self.folder = f"dfc-doctor-{uuid4().hex}"
+        self.folder = folder
         self.locator = f"{self.folder}/file.txt"
         self.damaged = f"{self.folder}/damaged.txt"
 

@@ -1,5 +1,6 @@
 from mirrors.models.copy import PUBLIC, Check, Deposit, Replica, ReplicaQuerySet
 from mirrors.models.doi import Doi, DoiQuerySet
+from mirrors.models.finding import Adoption, AdoptionFinding, Examination, ExaminationFinding
 from mirrors.models.incident import Incident
 from mirrors.models.mirror import (
     OWN_SLUG,
@@ -15,10 +16,14 @@ from mirrors.models.mirror import (
 __all__ = [
     "OWN_SLUG",
     "PUBLIC",
+    "Adoption",
+    "AdoptionFinding",
     "Check",
     "Deposit",
     "Doi",
     "DoiQuerySet",
+    "Examination",
+    "ExaminationFinding",
     "Incident",
     "Mirror",
     "MirrorDay",

@@ -148,7 +148,11 @@ class Mirror(models.Model):
         ordering = ["pk"]
         verbose_name = _("mirror")
         verbose_name_plural = _("mirrors")
-        permissions = [("pause_mirror", "Can pause and resume mirrors")]
+        permissions = [
+            ("pause_mirror", "Can pause and resume mirrors"),
+            ("adopt_mirror", "Can adopt what lies at mirrors"),
+            ("examine_mirror", "Can examine mirrors"),
+        ]
         constraints = [
             models.CheckConstraint(name="mirror_jurisdiction_iso", condition=Q(jurisdiction__regex=r"^[A-Z]{2}$")),
             models.CheckConstraint(

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from mirrors.connect import OPENED_KINDS
 from mirrors.errors import MirrorRefusedError
 from mirrors.models import Mirror, MirrorQuerySet, Policy
+from mirrors.registry.examinations import start_examination
 from mirrors.registry.mirror_entry import Finding, MirrorEntry
 from mirrors.registry.mirror_kinds import FINDINGS
 
@@ -31,7 +32,10 @@ TEXTS = (
 
 
 def add_mirror(entry: MirrorEntry, *, now: datetime) -> Mirror:
-    """Check and write a mirror; raises MirrorRefusedError naming what is wrong with which field."""
+    """Check and write a mirror, and have it examined.
+
+    Raises MirrorRefusedError naming what is wrong with which field.
+    """
     found = next(findings_of(entry), None)
     if found is not None:
         raise MirrorRefusedError(_("Mirror %(slug)s: %(finding)s") % {"slug": repr(entry.slug), "finding": found[1]})
@@ -41,6 +45,7 @@ def add_mirror(entry: MirrorEntry, *, now: datetime) -> Mirror:
         mirror = Mirror.objects.create(**columns, added_at=now)
         if entry.is_required is not None:
             Policy.objects.create(mirror=mirror, is_required=entry.is_required)
+        start_examination(mirror, now=now)
     return mirror
 
 

@@ -1,6 +1,7 @@
 """Look at a mirror before it is used: what its service can do, and what the public gets. Nothing is left there."""
 
 from collections.abc import Callable, Iterator, Mapping
+from uuid import uuid4
 
 from django.conf import settings
 
@@ -15,18 +16,37 @@ OK, PARTIAL = 200, 206
 ORIGIN = "https://stac.example.org"
 
 
-def examine(mirror: Mirror) -> list[Symptom]:
-    """Try what a mirror needs, one row each; raises MirrorRefusedError for a kind that has no doctor, or no keys."""
-    if mirror.kind not in DOCTORS:
+def has_doctor(mirror: Mirror) -> bool:
+    return mirror.kind in DOCTORS
+
+
+def examine(mirror: Mirror, *, folder: str = "") -> list[Symptom]:
+    """Try what a mirror needs, one row each; a mirror that cannot be opened at all is one bad row.
+
+    What is made there lies in `folder` until it is removed; who names the same one again after a kill tidies it too.
+    Raises MirrorRefusedError for a kind that has no doctor.
+    """
+    if not has_doctor(mirror):
         raise MirrorRefusedError(
             f"{mirror.slug}: there is no doctor for mirrors of kind {mirror.kind}. Try manage.py mirror probe."
         )
-    return list(DOCTORS[mirror.kind](mirror))
+    return list(symptoms(mirror, folder or new_folder()))
 
 
-def examine_s3(mirror: Mirror) -> Iterator[Symptom]:
+def symptoms(mirror: Mirror, folder: str) -> Iterator[Symptom]:
+    try:
+        yield from DOCTORS[mirror.kind](mirror, folder)
+    except (MirrorRefusedError, MirrorUnavailableError) as error:
+        yield Symptom("open", "bad", str(error))
+
+
+def new_folder() -> str:
+    return f"dfc-doctor-{uuid4().hex}"
+
+
+def examine_s3(mirror: Mirror, folder: str) -> Iterator[Symptom]:
     backend = open_s3(mirror)
-    doctor = S3Doctor(backend.objects)
+    doctor = S3Doctor(backend.objects, folder)
     is_written = False
     try:
         for symptom in doctor.look():
@@ -40,7 +60,7 @@ def examine_s3(mirror: Mirror) -> Iterator[Symptom]:
         yield cleaned
 
 
-def examine_internet_archive(mirror: Mirror) -> Iterator[Symptom]:
+def examine_internet_archive(mirror: Mirror, _folder: str) -> Iterator[Symptom]:
     """Nothing is written there, since an item can never be taken back."""
     for what, finding in open_internet_archive(mirror).examine():
         yield Symptom(what, "bad", finding) if finding else Symptom(what, "good", GOOD[what])
@@ -94,7 +114,7 @@ GOOD = {
     "queue": "It would take files now.",
     "collection": "The collection exists, or none is named. Whether we may write to it shows with the first item.",
 }
-DOCTORS: Mapping[str, Callable[[Mirror], Iterator[Symptom]]] = {
+DOCTORS: Mapping[str, Callable[[Mirror, str], Iterator[Symptom]]] = {
     Mirror.Kind.S3: examine_s3,
     Mirror.Kind.INTERNET_ARCHIVE: examine_internet_archive,
 }

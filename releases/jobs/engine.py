@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from catalog.errors import NotYetError, PersonMustActError, StewardshipError, TryLaterError
+from catalog.storable import storable
 from releases.jobs import registry
 from releases.jobs.advance import advance, lock_job, note, open_stage
 from releases.jobs.clock import backoff, clock, lease
@@ -164,7 +165,7 @@ def park(step: Step, job_id: int) -> None:
 def said(error: Exception) -> str:
     """Give an error's words in characters that every database can hold."""
     words = str(error) if isinstance(error, StewardshipError) else f"{type(error).__name__}: {error}"[:1000]
-    return words.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return storable(words)
 
 
 def fail(step: Step, message: str) -> None:

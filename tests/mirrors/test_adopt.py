@@ -65,7 +65,7 @@ def look(version: Version, mirror: Mirror, backend: Any, **words: Any) -> dict[s
 
 
 def found(version: Version, mirror: Mirror, backend: Any, **words: Any) -> list[Found]:
-    return adopt(version, mirror, backend, now=timezone.now(), **words)
+    return list(adopt(version, mirror, backend, now=timezone.now(), **words))
 
 
 def run() -> None:

@@ -53,6 +53,13 @@ def test_a_mirror_added_by_form_is_as_the_command_makes_it(desk: Client, typed: 
     mirror.full_clean()
 
 
+@pytest.mark.parametrize("typed_s", ["", None])
+def test_what_is_left_empty_has_its_usual_value(desk: Client, typed: dict[str, str], typed_s: str | None) -> None:
+    del typed["settle_s"]
+    assert desk.post(ADD, typed if typed_s is None else {**typed, "settle_s": typed_s}).status_code == 302
+    assert Mirror.objects.get().settle_s == 30
+
+
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [

@@ -85,6 +85,8 @@ OPERATING = {
     "admin-policy-removed": f"{POLICIES}{{policy}}/delete/",
     "admin-list-dois": "/admin/mirrors/doi/",
     "admin-list-deposits": "/admin/mirrors/deposit/",
+    "admin-list-examinations": "/admin/mirrors/examination/",
+    "admin-list-adoption-findings": "/admin/mirrors/adoptionfinding/",
 }
 KEYS = f"""
 import json

@@ -11,7 +11,7 @@ from tests.test_layers import APPS
 # Words that are the same in both languages, and names of algorithms.
 SAME = {
     *("source", "version", "versions", "action", "verdict", "licence", "incident", "torrent", "release.toml"),
-    "attestation",
+    *("attestation", "adoption"),
     *("doi", "DOI", "sha256", "sha1", "md5", "infohash v1", "infohash v2"),
 }
 

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 import catalog.checkup
 import mirrors.checkup
 import releases.checkup
+from catalog.management.rows import write_json
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         found = [*catalog.checkup.checks(), *releases.checkup.checks(), *mirrors.checkup.checks()]
         if options["json"]:
-            self.stdout.write(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+            write_json(self.stdout, [dataclasses.asdict(one) for one in found])
         else:
             for one in found:
                 self.stdout.write(f"{one.state:<8} {one.name:<12} {one.found}")

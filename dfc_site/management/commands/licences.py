@@ -1,11 +1,12 @@
 """`manage.py licences`: every installed distribution with the licence that it states."""
 
 import argparse
-import json
 from importlib.metadata import Distribution, distributions
 from typing import Any
 
 from django.core.management.base import BaseCommand
+
+from catalog.management.rows import write_json, write_lines
 
 PREFIX = "License :: "
 LONGEST = 60
@@ -18,13 +19,12 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, **options: Any) -> None:
-        rows = sorted({(one.metadata["Name"], one.version, licence(one)) for one in distributions()})
+        found = sorted({(one.metadata["Name"], one.version, licence(one)) for one in distributions()})
+        rows = [{"name": name, "version": version, "licence": words} for name, version, words in found]
         if options["json"]:
-            keys = ("name", "version", "licence")
-            self.stdout.write(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
-            return
-        for row in rows:
-            self.stdout.write("  ".join(row))
+            write_json(self.stdout, rows)
+        else:
+            write_lines(self.stdout, rows)
 
 
 def licence(one: Distribution) -> str:

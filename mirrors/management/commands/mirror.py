@@ -1,19 +1,19 @@
 """`manage.py mirror`: add, list, examine, probe, verify, pause, resume; adopt what lies there, discard drafts."""
 
 import argparse
-import json
 from collections.abc import Iterable
 from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from catalog.errors import StewardshipError
+from catalog.management.rows import ActsCommand, Rows
 from mirrors.checks import probe
 from mirrors.checks.recheck import look_again
 from mirrors.connect import connect
@@ -22,12 +22,12 @@ from mirrors.deposits.discard import discard_deposit, refuse_undiscardable
 from mirrors.models import Check, Deposit, Mirror, MirrorProbe, Replica
 from mirrors.registry.add_mirror import add_mirror
 from mirrors.registry.doctor import examine
+from mirrors.registry.examinations import keep_examination
 from mirrors.registry.mirror_entry import MirrorEntry
 from mirrors.registry.pause import pause_mirror, resume_mirror
 from mirrors.replicate import find
 from mirrors.verify import look
 
-Rows = list[dict[str, Any]]
 UNCHECKED = "unchecked"
 OF_SERVICES = {
     "bucket": "of an S3 service",
@@ -58,7 +58,7 @@ ENDINGS = (
 )
 
 
-class Command(BaseCommand):
+class Command(ActsCommand):
     help = "Add, list, examine, probe, verify, pause and resume mirrors; adopt and discard deposits there."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -80,6 +80,7 @@ class Command(BaseCommand):
         acts.add_parser("list", help="show all mirrors")
         examining = acts.add_parser("doctor", help="try what a mirror's service can do; nothing is left there")
         examining.add_argument("slug")
+        examining.add_argument("--dry-run", action="store_true", help="try it, and keep no row of what was found")
         discarding = acts.add_parser("discard", help="throw a version's draft away that is not to become public")
         for name in ("slug", "dataset", "version_number"):
             discarding.add_argument(name)
@@ -112,16 +113,7 @@ class Command(BaseCommand):
         add.add_argument("--dry-run", action="store_true")
 
     def handle(self, *, act: str, **options: Any) -> None:
-        try:
-            rows: Rows = getattr(self, f"act_{act}")(options)
-        except StewardshipError as error:
-            raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2))
-        else:
-            for row in rows:
-                self.stdout.write("  ".join(str(value) for value in row.values()))
-        results = {row["result"] for row in rows if "result" in row}
+        results = {row["result"] for row in self.shown(act, options) if "result" in row}
         for bad, sentence in ENDINGS:
             if results & bad:
                 raise CommandError("Something is wrong; nothing was written." if options.get("dry_run") else sentence)
@@ -153,7 +145,10 @@ class Command(BaseCommand):
         ]
 
     def act_doctor(self, options: dict[str, Any]) -> Rows:
-        symptoms = examine(found(options["slug"]))
+        mirror = found(options["slug"])
+        symptoms = examine(mirror)
+        if not options["dry_run"]:
+            keep_examination(mirror, symptoms, now=timezone.now())
         return [{"result": one.result, "check": one.check, "finding": one.finding} for one in symptoms]
 
     def act_discard(self, options: dict[str, Any]) -> Rows:

@@ -1,22 +1,19 @@
 """`manage.py policy`: list, add and remove policies, with what each change would do."""
 
 import argparse
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.errors import StewardshipError
+from catalog.management.rows import ActsCommand, Rows
 from catalog.models import DataPackage, Dataset
 from mirrors.models import Mirror, Policy
 from mirrors.policies import Outcome, Scope, keep_policy, remove_policy
 
-Rows = list[dict[str, Any]]
 
-
-class Command(BaseCommand):
+class Command(ActsCommand):
     help = "List, add and remove policies: which datasets a mirror keeps."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -35,17 +32,6 @@ class Command(BaseCommand):
         )
         for one in acts.choices.values():
             one.add_argument("--json", action="store_true")
-
-    def handle(self, *, act: str, **options: Any) -> None:
-        try:
-            rows: Rows = getattr(self, f"act_{act}")(options)
-        except StewardshipError as error:
-            raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2))
-        else:
-            for row in rows:
-                self.stdout.write("  ".join(str(value) for value in row.values()))
 
     def act_list(self, _options: dict[str, Any]) -> Rows:
         policies = Policy.objects.select_related("mirror", "package", "dataset")

@@ -1,16 +1,14 @@
 """`manage.py attestation`: verify, submit, sign and list signed statements about builds."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from securesystemslib.signer import SSlibKey
 
-from catalog.errors import StewardshipError
-from catalog.say import say
+from catalog.management.rows import ActsCommand, Rows
 from releases.find import find_release
 from releases.management.acts import add_version
 from releases.models import Rebuilder, Release, SigningKey
@@ -21,10 +19,8 @@ from releases.statements.provenance import read_statement, shown
 from releases.statements.rebuilds import rebuilds_of
 from releases.statements.sign import sign_release
 
-Rows = list[dict[str, Any]]
 
-
-class Command(BaseCommand):
+class Command(ActsCommand):
     help = "Verify, submit, sign and list signed statements about builds."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -39,17 +35,6 @@ class Command(BaseCommand):
         add_version(acts.add_parser("list", help="show what is stated about a version"))
         for one in acts.choices.values():
             one.add_argument("--json", action="store_true")
-
-    def handle(self, *, act: str, **options: Any) -> None:
-        try:
-            rows: Rows = getattr(self, f"act_{act}")(options)
-        except StewardshipError as error:
-            raise CommandError(say(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2))
-            return
-        for row in rows:
-            self.stdout.write("  ".join(str(value) for value in row.values()))
 
     def act_verify(self, options: dict[str, Any]) -> Rows:
         opened = open_envelope(content(options["file"]))

@@ -1,7 +1,6 @@
 """`manage.py ingest`: bring upstream files in, with the same rules as in the admin."""
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.errors import StewardshipError
+from catalog.management.rows import write_json, write_lines
 from catalog.storage.connect import own_storage
 from releases.ingest.begin import IngestEntry, begin_ingest, check_entry
 from releases.ingest.figures import figures
@@ -208,13 +208,14 @@ class Command(BaseCommand):
 
     def show(self, result: dict[str, Any], options: dict[str, Any]) -> None:
         if options.get("json"):
-            self.stdout.write(json.dumps(result, ensure_ascii=False, indent=2))
+            write_json(self.stdout, result)
         elif "text" in result:
             self.stdout.write(result["text"])
         else:
-            prefix = "Would be: " if options.get("dry_run") else ""
-            for row in result.get("ingests", [result]):
-                self.stdout.write(prefix + "  ".join(f"{name} {value}" for name, value in row.items()))
+            named = (
+                {name: f"{name} {value}" for name, value in row.items()} for row in result.get("ingests", [result])
+            )
+            write_lines(self.stdout, named, "Would be: " if options.get("dry_run") else "")
 
 
 def describe(ingest: Ingest) -> dict[str, Any]:

@@ -1,26 +1,23 @@
 """`manage.py rebuilder`: recognise, revoke and list the keys of those who rebuild."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.errors import StewardshipError
-from catalog.say import say
+from catalog.management.rows import ActsCommand, Rows
 from releases.management.acts import add_writing, user_of
 from releases.models import Rebuilder
 from releases.models.attestation import Channel
 from releases.statements.recognise import RebuilderEntry, recognise_rebuilder, revoke_rebuilder
 
-Rows = list[dict[str, Any]]
 
-
-class Command(BaseCommand):
+class Command(ActsCommand):
     help = "Recognise, revoke and list rebuilders' keys."
+    would_be = "Would be: "
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
@@ -37,19 +34,12 @@ class Command(BaseCommand):
             add_writing(one)
         acts.add_parser("list", help="show all rebuilders").add_argument("--json", action="store_true")
 
-    def handle(self, *, act: str, **options: Any) -> None:
-        try:
-            with transaction.atomic():
-                rows: Rows = getattr(self, f"act_{act}")(options)
-                transaction.set_rollback(bool(options.get("dry_run")))
-        except StewardshipError as error:
-            raise CommandError(say(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2))
-            return
-        prefix = "Would be: " if options.get("dry_run") else ""
-        for row in rows:
-            self.stdout.write(prefix + "  ".join(str(value) for value in row.values()))
+    def carry_out(self, act: str, options: dict[str, Any]) -> Rows:
+        """Carry an act out in a transaction, which a rehearsal undoes."""
+        with transaction.atomic():
+            rows = super().carry_out(act, options)
+            transaction.set_rollback(bool(options.get("dry_run")))
+        return rows
 
     def act_add(self, options: dict[str, Any]) -> Rows:
         try:

@@ -1,7 +1,6 @@
 """`manage.py release`: what a curator does in the admin, with the same rules and history."""
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.errors import StewardshipError
+from catalog.management.rows import write_json, write_lines
 from catalog.storage.connect import own_storage
 from releases import draft
 from releases.approve import approve_release
@@ -168,13 +168,12 @@ class Command(BaseCommand):
 
     def show(self, result: dict[str, Any], options: dict[str, Any]) -> None:
         if options.get("json"):
-            self.stdout.write(json.dumps(result, ensure_ascii=False, indent=2))
+            write_json(self.stdout, result)
         elif "definition" in result:
             self.stdout.write(result["definition"], ending="")
         else:
-            prefix = "Would be: " if options.get("dry_run") else ""
-            for row in next((rows for rows in result.values() if isinstance(rows, list)), [result]):
-                self.stdout.write(prefix + "  ".join(f"{value}" for value in row.values() if value is not None))
+            rows = next((rows for rows in result.values() if isinstance(rows, list)), [result])
+            write_lines(self.stdout, rows, "Would be: " if options.get("dry_run") else "")
 
 
 def describe(release: Release) -> dict[str, Any]:
