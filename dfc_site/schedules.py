@@ -21,6 +21,7 @@ FORGOTTEN = (
     "probe",
     "recheck",
     "recheck-copy",
+    "reread",
     "sweep",
     "survey",
     "old-checks",

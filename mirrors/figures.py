@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 
 from catalog.models import Asset
+from mirrors.checks.budget import budget_of, cycle_days
 from mirrors.models import PUBLIC, Mirror, MirrorDay, MirrorProbe, Replica
 
 DAYS = 30
@@ -18,7 +19,10 @@ PUBLIC_COPY = Q(asset__item__version__state__in=PUBLIC)
 
 @dataclass(frozen=True)
 class Figures:
-    """One mirror in numbers; `waiting` and `bad` are copies of public files. None is what nobody knows yet."""
+    """One mirror in numbers; `waiting` and `bad` are copies of public files. None is what nobody knows yet.
+
+    `cycle_days` is how long reading all of it once takes at its budget of a day; None where nothing is read again.
+    """
 
     mirror: Mirror
     copies: int = 0
@@ -28,6 +32,8 @@ class Figures:
     bad: int = 0
     versions: int = 0
     used_bytes: int = 0
+    daily_read_bytes: int = 0
+    cycle_days: int | None = None
     last_verified_at: datetime | None = None
     oldest_proof_at: datetime | None = None
     answered_at: datetime | None = None
@@ -51,10 +57,12 @@ def figures(*, now: datetime) -> list[Figures]:
     found = []
     for mirror in Mirror.objects.filter(is_enabled=True):
         one = Figures(mirror, **counted.get(mirror.pk, {}))
-        probe = probes.get(mirror.pk)
+        probe, budget_bytes = probes.get(mirror.pk), budget_of(mirror)
         found.append(
             replace(
                 one,
+                daily_read_bytes=budget_bytes,
+                cycle_days=cycle_days(one.used_bytes, one.copies, budget_bytes),
                 answered_at=answered.get(mirror.pk),
                 latency_ms=probe.latency_ms if probe else None,
                 probe=probe,

@@ -27,6 +27,7 @@ from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
+from releases.rereads import request_reread
 
 QUESTIONS = 6  # that a mirror is asked at most to make a place for a version
 
@@ -306,6 +307,9 @@ def publish_deposit(step: StepContext, deposit_id: int) -> None:
             described_digest=digest_of(described),
             described_at=timezone.now(),
         )
+        if deposit.mirror.kind != Mirror.Kind.LOCAL:
+            # Also before the version is public: whichever of the two is committed last has a job that sees both.
+            request_reread(deposit.version_id, cause=f"deposit:{name_of(deposit)}")
         if receipt.landing_url:  # the records elsewhere name this one from now on
             request_descriptions(deposit.version.dataset_id, cause=f"deposit:{name_of(deposit)}")
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from catalog.models import CatalogueChange, Version
 from catalog.storage.client import client_of
-from mirrors.checks.recheck import due_copies, start_recheck
+from mirrors.checks.due import due_copies
+from mirrors.checks.recheck import start_recheck
 from mirrors.checks.survey import survey_mirror
 from mirrors.connect import connect
 from mirrors.models import Check, Incident, Mirror, Replica
@@ -117,7 +118,7 @@ def test_one_rotten_byte_is_found_when_due_leaves_every_list_at_once_and_is_put_
     assert bad.url in offered(bad)
     before = CatalogueChange.objects.count()
     Replica.objects.filter(pk=bad.pk).update(verified_at=timezone.now() - timedelta(days=60))
-    assert bad.pk in {one.pk for one in due_copies(now=timezone.now())}
+    assert bad.pk in {one.pk for one in due_copies(bad.mirror, now=timezone.now())}
     start_recheck(bad, now=timezone.now())
     engine.run_step(Step.objects.get(job__pipeline="recheck-copy", job__subject=bad.pk, state="due").pk)
     assert Replica.objects.get(pk=bad.pk).state == Replica.State.DAMAGED
