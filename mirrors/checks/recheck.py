@@ -38,7 +38,7 @@ def expand_queue(_period: int) -> Sequence[StepSpec]:
 
 def queue_due(step: StepContext, mirror_id: int) -> None:
     """Start the re-reads that are due at a mirror, as far as its budget goes. Safe to run twice."""
-    queue(step, mirror_id, Q())
+    queue(step, mirror_id)
 
 
 def expand_reread(version_id: int) -> Sequence[StepSpec]:
@@ -60,14 +60,14 @@ def queue_deposit(step: StepContext, deposit_id: int) -> None:
     queue(step, deposit.mirror_id, Q(asset__item__version=deposit.version_id))
 
 
-def queue(step: StepContext, mirror_id: int, of: Q) -> None:
+def queue(step: StepContext, mirror_id: int, of: Q | None = None) -> None:
     count = 0
     while count < MOST_COPIES and (more := queue_some(mirror_id, of, now=timezone.now())):
         count += more
         step.progress(done_units=count)
 
 
-def queue_some(mirror_id: int, of: Q, *, now: datetime) -> int:
+def queue_some(mirror_id: int, of: Q | None = None, *, now: datetime) -> int:
     """Start some of the re-reads that are due, each as a job of its own; gives how many.
 
     The mirror's row is held meanwhile, so that two who queue at the same time do not both spend what is left.
@@ -79,7 +79,7 @@ def queue_some(mirror_id: int, of: Q, *, now: datetime) -> int:
         waiting = waiting_at(mirror)
         left_bytes = budget_of(mirror) - read_on(mirror, now.date()) - waiting["size_bytes"]
         room = min(AT_ONCE, MOST_COPIES - waiting["copies"])
-        due = due_copies(mirror, now=now).filter(of).exclude(pk__in=begun(now))
+        due = due_copies(mirror, now=now).filter(of or Q()).exclude(pk__in=begun(now))
         ready = due.select_related("asset", "mirror")[: max(0, room)]
         chosen = list(within(ready, left_bytes, lambda one: one.asset.size_bytes))
         for replica in chosen:
