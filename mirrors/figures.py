@@ -9,6 +9,7 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 
 from catalog.models import Asset
 from mirrors.checks.budget import budget_of, cycle_days
+from mirrors.hidden import in_draft
 from mirrors.models import PUBLIC, Mirror, MirrorDay, MirrorProbe, Replica
 
 DAYS = 30
@@ -114,6 +115,7 @@ def unreachable_files(*, now: datetime) -> int:
     """Count the public files of which nobody can be sent to any copy at this moment."""
     fresh = now - timedelta(days=settings.DFC_REPLICA_AGE_DAYS)
     good = Replica.objects.filter(
+        ~in_draft(),
         asset=OuterRef("pk"),
         state=Replica.State.VERIFIED,
         verified_at__gte=fresh,

@@ -7,8 +7,9 @@ from django.conf import settings
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce, Least
 
-from mirrors.connect import OPENED_KINDS, traits_of
-from mirrors.models import Check, Deposit, Incident, Mirror, MirrorQuerySet, Replica, ReplicaQuerySet
+from mirrors.connect import OPENED_KINDS
+from mirrors.hidden import in_draft
+from mirrors.models import Check, Incident, Mirror, MirrorQuerySet, Replica, ReplicaQuerySet
 from mirrors.verify import PUBLICLY
 
 
@@ -23,7 +24,8 @@ def due_copies(mirror: Mirror, *, now: datetime) -> ReplicaQuerySet:
     the public can have it and DFC_REREAD_DAYS after it was last read through its public address; a read from before
     it was put again does not count. So each waits its turn and none is passed over.
     """
-    copies, proof_ends = public_copies(mirror), F("verified_at") + timedelta(days=settings.DFC_RECHECK_DAYS)
+    copies = Replica.objects.proved().filter(~in_draft(), mirror=mirror)
+    proof_ends = F("verified_at") + timedelta(days=settings.DFC_RECHECK_DAYS)
     due_at: Any = proof_ends
     if mirror.kind != Mirror.Kind.LOCAL:
         read_ends = F("read_at") + timedelta(days=settings.DFC_REREAD_DAYS)
@@ -31,15 +33,6 @@ def due_copies(mirror: Mirror, *, now: datetime) -> ReplicaQuerySet:
         due_at = Least(proof_ends, Coalesce(read_ends, F("asset__item__version__published_at")))
     due = copies.annotate(due_at=ExpressionWrapper(due_at, output_field=DateTimeField()))
     return due.filter(due_at__lte=now).order_by("due_at", "pk")
-
-
-def public_copies(mirror: Mirror) -> ReplicaQuerySet:
-    """Give the verified copies of public files at a mirror, without those in a draft that nobody else sees."""
-    copies = Replica.objects.proved().filter(mirror=mirror)
-    if not traits_of(mirror).has_drafts:
-        return copies
-    hidden = Deposit.objects.filter(mirror=mirror, state__in=[Deposit.State.OPEN, Deposit.State.VERIFIED])
-    return copies.exclude(asset__item__version__in=hidden.values("version"))
 
 
 def last_public_read() -> Subquery:
