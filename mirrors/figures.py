@@ -63,7 +63,7 @@ def figures(*, now: datetime) -> list[Figures]:
             replace(
                 one,
                 daily_read_bytes=budget_bytes,
-                cycle_days=cycle_days(one.used_bytes, one.copies, budget_bytes),
+                cycle_days=cycle_days(one.used_bytes, budget_bytes),
                 answered_at=answered.get(mirror.pk),
                 latency_ms=probe.latency_ms if probe else None,
                 probe=probe,

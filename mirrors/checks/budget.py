@@ -18,8 +18,7 @@ from django.conf import settings
 
 from mirrors.models import Mirror, MirrorDay
 
-GIB, DAY_S = 1 << 30, 86_400
-MOST_COPIES = 500  # re-reads of one mirror that wait at the same time, and so what one run begins at most
+GIB = 1 << 30
 ReadAt = Callable[[int, int], Iterator[bytes]]
 Row = TypeVar("Row")
 
@@ -72,9 +71,6 @@ def within(rows: Iterable[Row], left_bytes: int, size_of: Callable[[Row], int]) 
         yield row
 
 
-def cycle_days(held_bytes: int, copies: int, budget_bytes: int) -> int | None:
+def cycle_days(held_bytes: int, budget_bytes: int) -> int | None:
     """Give in how many days every copy of a mirror is read once, at its budget; None where nothing is read."""
-    if not budget_bytes:
-        return None
-    copies_a_day = MOST_COPIES * DAY_S / settings.DFC_RECHECK_EVERY_S
-    return max(1, ceil(held_bytes / budget_bytes), ceil(copies / copies_a_day))
+    return max(1, ceil(held_bytes / budget_bytes)) if budget_bytes else None

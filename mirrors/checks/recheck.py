@@ -1,4 +1,8 @@
-"""Look at copies again: those due by age, those that a curator asks for, and all of a mirror where one is missing."""
+"""Look at copies again: those due by age, those that a curator asks for, and all of a mirror where one is missing.
+
+Of what is due by age a few of each mirror are queued, and each that ended lets the next of its mirror follow. So a
+slow mirror, or one of very many files, stands before the workers with a few steps and holds up nobody else's.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +15,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from mirrors.checks.budget import MOST_COPIES, ReadAt, budget_of, read_on, within
+from mirrors.checks.budget import ReadAt, budget_of, read_on, within
 from mirrors.checks.due import answering, due_copies
 from mirrors.checks.incidents import mirror_is_silent
 from mirrors.checks.public import caller, read_public
@@ -26,6 +30,8 @@ from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Job
 
+AHEAD = 4  # re-reads of a mirror that are queued or under way, of those that are due by age
+MOST_COPIES = 500  # the same, with those of a version that became public
 AT_ONCE = 50  # re-reads that are begun while a mirror's row is held
 PIPELINE = "recheck-copy"
 AGAIN = timedelta(days=1)  # after which a re-read that failed is tried again, unless a person has done so
@@ -37,8 +43,8 @@ def expand_queue(_period: int) -> Sequence[StepSpec]:
 
 
 def queue_due(step: StepContext, mirror_id: int) -> None:
-    """Start the re-reads that are due at a mirror, as far as its budget goes. Safe to run twice."""
-    queue(step, mirror_id)
+    """Start the first of the re-reads that are due at a mirror, as far as its budget goes. Safe to run twice."""
+    step.progress(done_units=queue_some(mirror_id, now=timezone.now()))
 
 
 def expand_reread(version_id: int) -> Sequence[StepSpec]:
@@ -51,34 +57,30 @@ def expand_reread(version_id: int) -> Sequence[StepSpec]:
 
 
 def queue_deposit(step: StepContext, deposit_id: int) -> None:
-    """Start what queue_due would, at once and for the copies of one deposit. Safe to run twice.
+    """Start the re-reads of one deposit at once, as far as the mirror's budget goes. Safe to run twice.
 
-    What is not public yet has its own job later; what the budget or a silent mirror leaves over comes with the next
-    queue_due that can.
+    What is not public yet has its own job later; what is left over waits for its turn among all that is due.
     """
-    deposit = Deposit.objects.get(pk=deposit_id)
-    queue(step, deposit.mirror_id, Q(asset__item__version=deposit.version_id))
-
-
-def queue(step: StepContext, mirror_id: int, of: Q | None = None) -> None:
-    count = 0
-    while count < MOST_COPIES and (more := queue_some(mirror_id, of, now=timezone.now())):
+    deposit, count = Deposit.objects.get(pk=deposit_id), 0
+    ours = Q(asset__item__version=deposit.version_id)
+    while more := queue_some(deposit.mirror_id, ours, now=timezone.now(), ahead=MOST_COPIES):
         count += more
         step.progress(done_units=count)
 
 
-def queue_some(mirror_id: int, of: Q | None = None, *, now: datetime) -> int:
-    """Start some of the re-reads that are due, each as a job of its own; gives how many.
+def queue_some(mirror_id: int, of: Q | None = None, *, now: datetime, ahead: int = AHEAD, besides: int = 0) -> int:
+    """Start some of the re-reads that are due, each as a job of its own, until `ahead` of them wait; gives how many.
 
-    The mirror's row is held meanwhile, so that two who queue at the same time do not both spend what is left.
+    The mirror's row is held meanwhile, so that two who queue at the same time do not both spend what is left. The
+    re-read of the copy `besides`, if one is named, is as good as ended.
     """
     with transaction.atomic():
         mirror = answering().select_for_update(no_key=True).filter(pk=mirror_id).first()
         if mirror is None:
             return 0
-        waiting = waiting_at(mirror)
+        waiting = waiting_at(mirror, besides)
         left_bytes = budget_of(mirror) - read_on(mirror, now.date()) - waiting["size_bytes"]
-        room = min(AT_ONCE, MOST_COPIES - waiting["copies"])
+        room = min(AT_ONCE, ahead - waiting["copies"])
         due = due_copies(mirror, now=now).filter(of or Q()).exclude(pk__in=begun(now))
         ready = due.select_related("asset", "mirror")[: max(0, room)]
         chosen = list(within(ready, left_bytes, lambda one: one.asset.size_bytes))
@@ -87,10 +89,10 @@ def queue_some(mirror_id: int, of: Q | None = None, *, now: datetime) -> int:
     return len(chosen)
 
 
-def waiting_at(mirror: Mirror) -> dict[str, int]:
+def waiting_at(mirror: Mirror, besides: int) -> dict[str, int]:
     """Count the copies and bytes of a mirror whose re-read is queued or under way."""
-    queued = Job.objects.filter(pipeline=PIPELINE, state=Job.State.OPEN).values("subject")
-    copies = Replica.objects.filter(mirror=mirror, pk__in=queued)
+    queued = Job.objects.filter(pipeline=PIPELINE, state=Job.State.OPEN).exclude(subject=besides)
+    copies = Replica.objects.filter(mirror=mirror, pk__in=queued.values("subject"))
     return copies.aggregate(copies=Count("pk"), size_bytes=Sum("asset__size_bytes", default=0))
 
 
@@ -106,7 +108,10 @@ def expand_copy(replica_id: int) -> Sequence[StepSpec]:
 
 
 def recheck_copy(step: StepContext, replica_id: int) -> None:
-    """Re-read one copy in full; a mirror that does not answer leaves every list, and the copy keeps its state."""
+    """Re-read one copy in full, and let the next that is due at its mirror follow.
+
+    A mirror that does not answer leaves every list, and the copy keeps its state.
+    """
     replica = Replica.objects.select_related("asset", "mirror").get(pk=replica_id)
     step.progress(total_bytes=replica.asset.size_bytes)
     try:
@@ -121,6 +126,7 @@ def recheck_copy(step: StepContext, replica_id: int) -> None:
         if became_public_lately(replica, now=timezone.now()):
             raise not_seen_yet(replica) from None
         raise
+    queue_some(replica.mirror_id, now=timezone.now(), besides=replica_id)
 
 
 def became_public_lately(replica: Replica, *, now: datetime) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 
 from mirrors.backends.memory import MemoryMirror
 from mirrors.checks.budget import charged, cycle_days, read_on, within
-from mirrors.checks.recheck import queue_some, start_recheck
+from mirrors.checks.recheck import AHEAD, queue_some, start_recheck
 from mirrors.errors import MirrorUnavailableError
 from mirrors.models import Check, Mirror, MirrorDay, Replica
 from mirrors.verify import SAMPLE_BYTES, SAMPLES, check_replica
@@ -100,7 +99,7 @@ def test_over_any_days_no_mirror_exceeds_its_budget_by_more_than_a_file_and_each
     for slug, budget in budgets.items():
         Mirror.objects.filter(slug=slug).update(daily_read_bytes=budget)
     age(50)
-    cycles = {slug: cycle_days(sum(some), len(some), budgets[slug]) or 0 for slug, some in held.items()}
+    cycles = {slug: cycle_days(sum(some), budgets[slug]) or 0 for slug, some in held.items()}
     for day in range(max(cycles.values())):
         for number in range(dice.randint(1, 3)):
             engine.start(f"recheck:{day}.{number}", "recheck", number)
@@ -171,10 +170,26 @@ def test_two_who_queue_at_the_same_moment_spend_the_budget_once(own_storage_dir:
     assert Job.objects.filter(pipeline="recheck-copy").count() == 2
 
 
-def test_a_cycle_takes_as_long_as_bytes_or_copies_need(settings: Any) -> None:
-    settings.DFC_RECHECK_EVERY_S = 3600
-    assert cycle_days(0, 0, 10) == 1
-    assert cycle_days(100, 3, 10) == 10
-    assert cycle_days(101, 3, 10) == 11
-    assert cycle_days(1, 12_001, 10) == 2
-    assert cycle_days(100, 3, 0) is None
+def test_of_what_is_due_a_few_wait_and_each_lets_the_next_follow(kept: Kept) -> None:
+    second = kept.copies["second"].mirror
+    for number in range(2 * AHEAD):
+        copy = factories.proved(factories.asset(kept.asset.item, f"{number}.csv", b"xx", key=f"k-{number}"), second)
+        (kept.directory("second") / copy.locator).write_bytes(b"xx")
+    age(60)
+    jobs = Job.objects.filter(pipeline="recheck-copy")
+    assert queue_some(second.pk, now=timezone.now()) == AHEAD
+    assert queue_some(second.pk, now=timezone.now()) == 0
+    for ended in range(1, AHEAD + 2):
+        engine.run_step(engine.due_steps()[0], has_heartbeat=False)
+        assert jobs.filter(state=Job.State.OPEN).count() == AHEAD
+        assert jobs.filter(state=Job.State.DONE).count() == ended
+    mend()
+    assert jobs.filter(state=Job.State.DONE).values("subject").distinct().count() == 2 * AHEAD + 1
+    assert jobs.count() == 2 * AHEAD + 1
+
+
+def test_a_cycle_takes_as_long_as_its_bytes_need() -> None:
+    assert cycle_days(0, 10) == 1
+    assert cycle_days(100, 10) == 10
+    assert cycle_days(101, 10) == 11
+    assert cycle_days(100, 0) is None
