@@ -29,7 +29,7 @@ from tests.fakes.internet_archive import ACCESS, SECRET, UPLOADER, File, Interne
 from tests.fakes.zenodo import TOKEN
 from tests.mirrors import zenodos
 from tests.mirrors.archives import archive
-from tests.mirrors.test_contract import Kept, quiet, upload
+from tests.mirrors.uploads import Kept, quiet, upload
 from tests.mirrors.zenodo_deposits import ROADS
 from tests.mirrors.zenodos import zenodo
 

@@ -1,11 +1,9 @@
 """What every mirror does alike. A new backend joins by one line in BACKENDS."""
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,30 +13,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirrors.backends.base import Draft, MirrorBackend, Party, Record, Upload
+from mirrors.backends.base import Draft, MirrorBackend
 from mirrors.backends.local import LocalMirror
 from mirrors.backends.memory import MemoryMirror
-from mirrors.connect import connect
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
-from mirrors.models import Mirror
 from tests.mirrors import archives, zenodos
 from tests.mirrors.s3_mirrors import new_mirror
-
-KEY = "foundation/processed/ca_roads/v1.0.0"
-RECORD = Record(
-    urn="urn:uuid:5f4a8a44-1c55-4c6e-9a05-0c6c1b6f3a01",
-    identifier="ca_example-2021A000011124_d4c-datapkg-foundation_2022_roads",
-    version="1.0.0",
-    title_en="Roads",
-    title_fr="Routes",
-    licence="CC-BY-4.0",
-    creators=(Party("Data for Canada"),),
-    doi="10.5072/roads",
+from tests.mirrors.uploads import (
+    BLOCK,
+    BREAKS_AT,
+    KEY,
+    RAIL,
+    RECORD,
+    ROADS,
+    Kept,
+    Source,
+    break_put,
+    put,
+    quiet,
+    upload,
+    whole,
 )
-BLOCK = 10_000
-ROADS = bytes(range(256)) * 2_000
-RAIL = bytes(reversed(range(256))) * 2_000
-BREAKS_AT = 20 * BLOCK
+
 BACKENDS: dict[str, Callable[[Path, Any], MirrorBackend]] = {
     "local": lambda folder, _server: LocalMirror(folder, "https://local.example.org/data/"),
     "memory": lambda _folder, _server: MemoryMirror(),
@@ -47,76 +43,6 @@ BACKENDS: dict[str, Callable[[Path, Any], MirrorBackend]] = {
     "internet_archive": lambda _folder, _server: archives.mirror_at(archives.archive()),
 }
 SERVERS = {"s3": "s3"}  # the fixture of its server, by backend; tests that need it have a mark of that name
-
-
-@dataclass
-class Kept:
-    """A checkpoint that outlives a put."""
-
-    saved: dict[str, Any] = field(default_factory=dict)
-    headways: int = 0
-
-    def load(self) -> dict[str, Any]:
-        return dict(self.saved)
-
-    def save(self, checkpoint: dict[str, Any], *, is_headway: bool = False) -> None:
-        self.saved = checkpoint
-        self.headways += is_headway
-
-
-@dataclass
-class Source:
-    """Bytes to upload; notes what is asked of them, and ends or fails at a byte if it is told to."""
-
-    content: bytes
-    ends_at: int | None = None
-    error: Exception | None = None
-    starts: list[int] = field(default_factory=list)
-    given_bytes: int = 0
-
-    def open(self, start: int) -> Iterator[bytes]:
-        self.starts.append(start)
-        end = len(self.content) if self.ends_at is None else self.ends_at
-        for position in range(start, end, BLOCK):
-            block = self.content[position : min(position + BLOCK, end)]
-            self.given_bytes += len(block)
-            yield block
-        if self.error:
-            raise self.error
-
-
-def upload(source: Source | bytes, *, of: bytes | None = None, path: str = "roads.bin") -> Upload:
-    """Announce `of`, and read it from a source, which may be of other bytes."""
-    source = source if isinstance(source, Source) else Source(source)
-    announced = source.content if of is None else of
-    return Upload(
-        path=path,
-        size_bytes=len(announced),
-        sha256=hashlib.sha256(announced).hexdigest(),
-        md5=hashlib.md5(announced, usedforsecurity=False).hexdigest(),
-        media_type="application/octet-stream",
-        open=source.open,
-    )
-
-
-def quiet(_done_bytes: int) -> None:
-    pass
-
-
-def put(mirror: MirrorBackend, one: Upload, checkpoint: Kept | None = None, progress: Any = quiet) -> str:
-    draft = mirror.prepare(KEY, RECORD)
-    return mirror.put(draft, one, checkpoint=checkpoint or Kept(), progress=progress)
-
-
-def whole(mirror: MirrorBackend, locator: str) -> bytes:
-    return b"".join(mirror.read(locator))
-
-
-def break_put(mirror: MirrorBackend, checkpoint: Kept) -> str:
-    """Break a put of ROADS at BREAKS_AT; gives the locator that it would have had."""
-    with pytest.raises(MirrorUnavailableError):
-        put(mirror, upload(Source(ROADS, ends_at=BREAKS_AT)), checkpoint)
-    return mirror.locator(mirror.prepare(KEY, RECORD), "roads.bin")
 
 
 def marks_of(name: str) -> list[pytest.MarkDecorator]:
@@ -355,158 +281,3 @@ def test_however_often_it_breaks_the_bytes_are_right(
             with pytest.raises(MirrorUnavailableError):
                 put(mirror, upload(Source(content, ends_at=position)), checkpoint)
         assert whole(mirror, put(mirror, upload(content), checkpoint)) == content
-
-
-ACTS: dict[str, Callable[[MirrorBackend], Any]] = {
-    "prepare": lambda mirror: mirror.prepare(KEY, RECORD),
-    "put": lambda mirror: mirror.put(Draft(KEY, KEY), upload(ROADS), checkpoint=Kept(), progress=quiet),
-    "stat": lambda mirror: mirror.stat(f"{KEY}/roads.bin"),
-    "read": lambda mirror: whole(mirror, f"{KEY}/roads.bin"),
-    "retire": lambda mirror: mirror.retire(f"{KEY}/roads.bin"),
-}
-
-
-@pytest.mark.parametrize("act", ACTS)
-def test_a_memory_mirror_that_does_not_answer_is_unavailable(act: str) -> None:
-    mirror = MemoryMirror()
-    put(mirror, upload(ROADS))
-    mirror.faults.is_unavailable = True
-    with pytest.raises(MirrorUnavailableError, match="does not answer"):
-        ACTS[act](mirror)
-
-
-@pytest.mark.parametrize("act", ACTS)
-def test_a_disk_that_is_not_mounted_is_unavailable_and_nothing_is_written_below_it(act: str, tmp_path: Path) -> None:
-    mirror = LocalMirror(tmp_path / "not-mounted", "https://local.example.org")
-    with pytest.raises(MirrorUnavailableError, match=r"not-mounted: .* Is its disk mounted\?"):
-        ACTS[act](mirror)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("key", ["../outside", ".hidden", "a//b", "a\\b"])
-def test_a_key_that_would_leave_the_directory_is_refused(act: str, key: str, tmp_path: Path) -> None:
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    mirror = LocalMirror(folder, "https://local.example.org")
-    acts: dict[str, Callable[[], Any]] = {
-        "prepare": lambda: mirror.prepare(key, RECORD),
-        "put": lambda: mirror.put(Draft(key, key), upload(ROADS), checkpoint=Kept(), progress=quiet),
-        "stat": lambda: mirror.stat(key),
-        "read": lambda: whole(mirror, key),
-        "retire": lambda: mirror.retire(key),
-    }
-    with pytest.raises(MirrorRefusedError, match="Use names"):
-        acts[act]()
-    assert list(tmp_path.rglob("*")) == [folder]
-
-
-@pytest.mark.parametrize("act", ["prepare", "stat", "read", "retire"])
-def test_a_name_that_the_disk_cannot_have_is_refused(act: str, tmp_path: Path) -> None:
-    mirror, name = LocalMirror(tmp_path, "https://local.example.org"), "x" * 300
-    acts: dict[str, Callable[[], Any]] = {
-        "prepare": lambda: mirror.prepare(name, RECORD),
-        "stat": lambda: mirror.stat(name),
-        "read": lambda: whole(mirror, name),
-        "retire": lambda: mirror.retire(name),
-    }
-    with pytest.raises(MirrorRefusedError, match="too long"):
-        acts[act]()
-
-
-def partial_of(folder: Path, one: Upload) -> Path:
-    return folder / KEY / ".partial" / f"{one.path}.{one.sha256[:16]}"
-
-
-def test_a_full_disk_is_unavailable_and_told_as_such(tmp_path: Path) -> None:
-    mirror, roads = LocalMirror(tmp_path, "https://local.example.org"), upload(ROADS)
-    partial = partial_of(tmp_path, roads)
-    partial.parent.mkdir(parents=True)
-    partial.symlink_to("/dev/full")
-    with pytest.raises(MirrorUnavailableError, match="No space left on device"):
-        put(mirror, roads)
-    assert mirror.stat(f"{KEY}/roads.bin") is None
-    partial.unlink()
-    assert whole(mirror, put(mirror, roads)) == ROADS
-
-
-def test_two_workers_that_put_the_same_file_do_not_mix(tmp_path: Path) -> None:
-    mirror, roads = LocalMirror(tmp_path, "https://local.example.org"), upload(ROADS)
-
-    def meanwhile(start: int) -> Iterator[bytes]:
-        with pytest.raises(MirrorUnavailableError, match="another process is writing it"):
-            put(mirror, roads)
-        yield from Source(ROADS).open(start)
-
-    assert whole(mirror, put(mirror, replace(roads, open=meanwhile))) == ROADS
-
-
-@contextmanager
-def nobody_of_rights() -> Iterator[None]:
-    """Go on as a user whom rights concern, also if the tests are run by root."""
-    user = os.geteuid()
-    os.seteuid(65_534 if user == 0 else user)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Give a directory that every user can reach, unlike those of `tmp_path`."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
-def test_a_directory_without_rights_is_refused_and_told_as_such(open_folder: Path) -> None:
-    mirror = LocalMirror(open_folder, "https://local.example.org")
-    open_folder.chmod(0o555)
-    with nobody_of_rights():
-        with pytest.raises(MirrorRefusedError, match=r"Permission denied\. Look at the rights"):
-            mirror.prepare(KEY, RECORD)
-        with pytest.raises(MirrorRefusedError, match=r"Permission denied\. Look at the rights"):
-            mirror.put(Draft(KEY, KEY), upload(ROADS), checkpoint=Kept(), progress=quiet)
-        assert mirror.stat(f"{KEY}/roads.bin") is None
-
-
-def test_a_folder_that_may_not_be_entered_is_refused_and_not_called_absent(open_folder: Path) -> None:
-    mirror = LocalMirror(open_folder, "https://local.example.org")
-    locator, closed = put(mirror, upload(ROADS)), open_folder / KEY
-    closed.chmod(0o600)
-    with nobody_of_rights():
-        with pytest.raises(MirrorRefusedError, match="Permission denied"):
-            mirror.stat(locator)
-        with pytest.raises(MirrorRefusedError, match="Permission denied"):
-            whole(mirror, locator)
-    closed.chmod(0o755)
-
-
-def test_no_row_of_an_installation_can_name_a_memory_mirror() -> None:
-    assert "memory" not in Mirror.Kind.values
-    with pytest.raises(MirrorRefusedError, match="cannot open mirrors of kind memory"):
-        connect(Mirror(slug="north", kind="memory"))
-
-
-def test_a_put_at_a_memory_mirror_breaks_where_it_is_told_to() -> None:
-    mirror, checkpoint = MemoryMirror(), Kept()
-    mirror.faults.put_breaks_at_byte = BREAKS_AT + 7
-    with pytest.raises(MirrorUnavailableError, match=f"broke off at byte {BREAKS_AT + 7}"):
-        put(mirror, upload(ROADS), checkpoint)
-    mirror.faults.put_breaks_at_byte = None
-    source = Source(ROADS)
-    assert whole(mirror, put(mirror, upload(source), checkpoint)) == ROADS
-    assert source.starts == [BREAKS_AT + 7]
-
-
-def test_a_memory_mirror_damages_what_it_is_told_to() -> None:
-    mirror = MemoryMirror()
-    locator = put(mirror, upload(ROADS))
-    mirror.flip(locator, -1)
-    stat = mirror.stat(locator)
-    assert stat is not None
-    assert stat.checksums["sha256"] != upload(ROADS).sha256
-    assert whole(mirror, locator) == ROADS[:-1] + bytes([ROADS[-1] ^ 0xFF])
-    mirror.faults.reads_end_at_byte = 10
-    assert whole(mirror, locator) == ROADS[:10]

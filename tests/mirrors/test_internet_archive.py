@@ -26,7 +26,7 @@ from tests.fakes.internet_archive import (
     Item,
 )
 from tests.mirrors.archives import archive, mirror_at
-from tests.mirrors.test_contract import KEY, RAIL, RECORD, ROADS, Kept, Source, quiet, upload, whole
+from tests.mirrors.uploads import KEY, RAIL, RECORD, ROADS, Kept, Source, quiet, upload, whole
 
 NAME = identifier_of(RECORD)
 LOCATOR = f"{NAME}/roads.bin"

@@ -22,7 +22,7 @@ from mirrors.backends.s3_put import part_of
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from tests.fakes.broken_line import broken_line
 from tests.mirrors.s3_mirrors import PART_BYTES, Answered, Told, again, new_mirror, under_way
-from tests.mirrors.test_contract import KEY, RAIL, ROADS, Kept, Source, put, upload, whole
+from tests.mirrors.uploads import KEY, RAIL, ROADS, Kept, Source, put, upload, whole
 from tests.servers.s3 import S3Server
 
 pytestmark = pytest.mark.s3

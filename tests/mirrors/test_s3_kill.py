@@ -18,7 +18,7 @@ import pytest
 
 from mirrors.backends.base import Draft
 from tests.mirrors.s3_mirrors import new_mirror
-from tests.mirrors.test_contract import upload, whole
+from tests.mirrors.uploads import upload, whole
 from tests.releases.processes import PEAK_KIB, eventually
 from tests.servers.s3 import ACCESS_KEY, SECRET_KEY, S3Server
 

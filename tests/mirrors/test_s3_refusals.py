@@ -13,8 +13,8 @@ from catalog.errors import StewardshipError
 from mirrors.backends.s3 import S3Mirror
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from tests.mirrors.s3_mirrors import BUSY, NAMES, PAUSE_S, Answered, again, new_mirror, place_at, service_at
-from tests.mirrors.test_contract import KEY, RECORD, ROADS, Kept, put, quiet, upload, whole
 from tests.mirrors.test_s3 import DRAFT, SMALL
+from tests.mirrors.uploads import KEY, RECORD, ROADS, Kept, put, quiet, upload, whole
 from tests.servers.s3 import S3Server
 
 pytestmark = pytest.mark.s3

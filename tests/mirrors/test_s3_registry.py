@@ -34,7 +34,7 @@ from mirrors.verify import check_replica, look, verify_deposit_replica
 from releases.models import Step
 from tests import factories
 from tests.mirrors.s3_mirrors import Answered, Told, new_mirror
-from tests.mirrors.test_contract import Kept, quiet
+from tests.mirrors.uploads import Kept, quiet
 from tests.servers.s3 import ACCESS_KEY, SECRET_KEY, S3Server
 
 pytestmark = pytest.mark.django_db

@@ -29,7 +29,7 @@ from mirrors.connect import connect
 from mirrors.doi.datacite import DataciteDois
 from mirrors.doi.datacite_client import DataciteClient
 from mirrors.models import Mirror
-from tests.mirrors.test_contract import RECORD, ROADS, Kept, quiet, upload
+from tests.mirrors.uploads import RECORD, ROADS, Kept, quiet, upload
 
 pytestmark = pytest.mark.sandbox
 SETTLE_S, PATIENCE_S = 30, 600

@@ -8,7 +8,7 @@ import pytest
 from mirrors.backends.zenodo import ZenodoMirror
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError, MirrorUnavailableError
 from tests.fakes.zenodo import FakeZenodo
-from tests.mirrors.test_contract import KEY, whole
+from tests.mirrors.uploads import KEY, whole
 from tests.mirrors.zenodo_deposits import (
     AFTER,
     BEFORE,

@@ -15,7 +15,7 @@ from releases.models import Decision, Release, Step
 from tests import factories
 from tests.fakes.zenodo import FakeZenodo
 from tests.mirrors.dois import approved, attempt, decide, describe, fresh, make_public, register, reserve, roads
-from tests.mirrors.test_contract import Kept
+from tests.mirrors.uploads import Kept
 from tests.mirrors.zenodos import mirror_at, zenodo
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_storage_dir")]

@@ -10,7 +10,7 @@ import pytest
 from mirrors.backends.zenodo import ZenodoMirror
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from tests.fakes.zenodo import ACTIONS, WRITE, Client, FakeZenodo
-from tests.mirrors.test_contract import KEY, Kept, quiet, upload, whole
+from tests.mirrors.uploads import KEY, Kept, quiet, upload, whole
 from tests.mirrors.zenodo_deposits import BYTES, CREATE, PUBLISH, PUT, RAILS, ROADS, fill, states
 from tests.mirrors.zenodos import mirror_at, zenodo
 

@@ -9,7 +9,7 @@ from mirrors.backends.base import Draft, Party, Record, Relation
 from mirrors.backends.zenodo import ZenodoMirror
 from mirrors.errors import MirrorUnavailableError
 from tests.fakes.zenodo import FakeZenodo
-from tests.mirrors.test_contract import KEY, Kept, quiet, upload
+from tests.mirrors.uploads import KEY, Kept, quiet, upload
 
 BYTES = bytes(range(256)) * 40
 CREATE = "POST /api/deposit/depositions"

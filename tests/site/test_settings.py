@@ -4,11 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from dfc_site.environment import env
 from tests.releases.keys import private_pem
 
+SETTINGS = Path(__file__).resolve().parents[2] / "dfc_site" / "settings.py"
 BAD = [
     ("DFC_SECRET_KEY", "", "missing"),
     ("DFC_SECRET_KEY", "short", "only 5 characters long"),
@@ -84,23 +88,35 @@ DATACITE = {
     "DFC_DATACITE_PASSWORD": "s3cret",
     "DFC_DATACITE_PREFIX": "10.12345",
 }
+REQUIRED = {"DFC_SECRET_KEY": "k" * 32}
 PRINT_URL = "import dfc_site.settings as s; print(s.DFC_SITE_URL)"
 
 
 def start(tmp_path: Path, *, command: str = PRINT_URL, **given: str) -> "subprocess.CompletedProcess[str]":
-    keep = {"PATH": os.environ["PATH"], "DFC_SECRET_KEY": "k" * 32, "DFC_DATA_DIR": str(tmp_path)}
+    keep = {"PATH": os.environ["PATH"], **REQUIRED, "DFC_DATA_DIR": str(tmp_path)}
     words = [sys.executable, "-c", command]
     return subprocess.run(words, env=keep | given, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.filterwarnings("ignore:Engine not recognized")
 @pytest.mark.parametrize(("name", "value", "finding"), BAD)
-def test_a_bad_value_stops_the_start(tmp_path: Path, name: str, value: str, finding: str) -> None:
-    done = start(tmp_path, **BUCKET | DATACITE | {name: value})
-    last = done.stderr.strip().splitlines()[-1]
+def test_a_bad_value_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, finding: str
+) -> None:
+    monkeypatch.setattr(
+        env, "ENVIRON", {**REQUIRED, "DFC_DATA_DIR": str(tmp_path), **BUCKET, **DATACITE, name: value}
+    )
+    with pytest.raises(ImproperlyConfigured) as refused:
+        run_path(str(SETTINGS))
+    assert str(refused.value).startswith(f"{name}: ")
+    assert finding in str(refused.value)
+    assert str(refused.value).endswith(".")
+
+
+def test_a_refusal_stops_the_start_and_is_its_last_line(tmp_path: Path) -> None:
+    done = start(tmp_path, DFC_PORT="eighty")
     assert done.returncode != 0
-    assert f"{name}: " in last
-    assert finding in last
-    assert last.endswith(".")
+    assert "DFC_PORT: 'eighty' is not a whole number" in done.stderr.strip().splitlines()[-1]
 
 
 def test_good_values_start(tmp_path: Path) -> None:
