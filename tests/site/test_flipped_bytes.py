@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import Count, Q
 from django.test import Client
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ from mirrors.checks.survey import survey_mirror
 from mirrors.connect import connect
 from mirrors.models import Check, Incident, Mirror, Replica
 from mirrors.policies import start_following
+from mirrors.verify import PUBLICLY
 from releases.jobs import engine
 from releases.models import Release, Step
 from tests import factories
@@ -47,7 +49,15 @@ def everywhere(published: Release, found: Services) -> Version:
         start_following(mirror, now=timezone.now())
     finish()
     assert set(Replica.objects.values_list("state", flat=True)) == {Replica.State.VERIFIED}, owed()
+    assert read_publicly() == {1}, "each copy at a service, once, without anybody asking"
     return published.version
+
+
+def read_publicly() -> set[int]:
+    """Give how often copies at the services were read through their public addresses."""
+    elsewhere = Replica.objects.exclude(mirror__kind=Mirror.Kind.LOCAL)
+    publicly = Q(checks__level=Check.Level.FULL, checks__method__endswith=PUBLICLY)
+    return set(elsewhere.annotate(times=Count("checks", filter=publicly)).values_list("times", flat=True))
 
 
 def finish() -> None:
