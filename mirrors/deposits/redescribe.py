@@ -132,9 +132,8 @@ def bring_doi(step: StepContext, doi_id: int) -> None:
             updated_at=now,
         )
         if newest.version is None and newest.registered_at is None and not is_test_doi(newest.name):
-            request_edition(
-                f"{newest.dataset}: {newest.name} leads to it", now=now
-            )  # it is cited by that from now on
+            # The catalogue cites the dataset by it from now on.
+            request_edition(f"{newest.dataset}: {newest.name} leads to it", now=now)
 
 
 def until_settled(read: Callable[[], Record], act: Callable[[Record], None]) -> Record:
