@@ -278,7 +278,7 @@ def own_storage_backend(address: S3Address) -> dict[str, object]:
         "address": address,
         "access_key": read_storage_key("DFC_STORAGE_ACCESS_KEY_ID"),
         "secret_key": read_storage_key("DFC_STORAGE_SECRET_ACCESS_KEY"),
-        "scratch": DFC_DATA_DIR / "scratch",
+        "scratch": DFC_SCRATCH_DIR,
     }
     return {"BACKEND": "catalog.storage.s3.S3Storage", "OPTIONS": options}
 
@@ -290,6 +290,7 @@ DFC_STORAGE_DIR = DFC_STORAGE if isinstance(DFC_STORAGE, Path) else DFC_DATA_DIR
 DFC_REPOSITORIES_DIR = DFC_DATA_DIR / "repositories"
 DFC_BUILDS_DIR = DFC_DATA_DIR / "builds"
 DFC_ENVIRONMENTS_DIR = DFC_DATA_DIR / "environments"
+DFC_SCRATCH_DIR = DFC_DATA_DIR / "scratch"
 DFC_PORT = read_int("DFC_PORT", 8000, at_least=1)
 DFC_SITE_URL = read_url("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}")
 DFC_MIRROR_URL = read_url("DFC_MIRROR_URL", "http://127.0.0.1:8001")  # where ./run serves the demo's mirrors
