@@ -18,6 +18,7 @@ VALUES_COMPARED = 50_000_000
 ROWS_KEYED = 50_000_000
 KEYS_TRIED = 8
 EXAMPLES = 20
+PAIRS_AT_ONCE = COLUMNS_AT_ONCE // 2  # two tables are read at the same time
 NEARLY = 0.9  # estimates of distinct values err by a few per cent
 KEY_TYPES = {"string", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
 KEY_NAMES = ("id", "dguid", "idugd", "uid", "uuid", "guid", "fid", "objectid", "gid", "key", "code")
@@ -130,8 +131,8 @@ def note_changed(tables: Session, key: Pair, pairs: Sequence[Pair]) -> Iterator[
     A few columns at a time: a reader of Parquet holds a piece of every column that it is asked for.
     """
     tables.run(f"CREATE TEMP TABLE changed AS SELECT c{key[0]} AS k FROM before LIMIT 0")
-    for start in range(0, len(pairs), COLUMNS_AT_ONCE):
-        some = pairs[start : start + COLUMNS_AT_ONCE]
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        some = pairs[start : start + PAIRS_AT_ONCE]
         mine, theirs = (hashed([pair[side] for pair in some]) for side in (0, 1))
         tables.run(
             "CREATE OR REPLACE TEMP TABLE part AS "

@@ -43,9 +43,7 @@ def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path)
 
 
-def bring(
-    errand: Errand, storage: Storage, *, most_bytes: int = 10_000_000, manners: Manners = MANNERS
-) -> Fetched:
+def bring(errand: Errand, storage: Storage, *, most_bytes: int = 10_000_000, manners: Manners = MANNERS) -> Fetched:
     caller = Caller(manners)
     said: list[Announced] = []
     try:

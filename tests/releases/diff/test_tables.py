@@ -164,6 +164,33 @@ HOSTILE = {
 }
 
 
+def test_shapes_of_a_large_table_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "VALUES_COUNTED", 400)
+    shapes = [shapely.to_wkb(shapely.Point(number, 2)) for number in range(1000)]
+    geo = {"version": "1.1.0", "primary_column": "g", "columns": {"g": {"encoding": "WKB"}}}
+    for columns in ({"id": list(range(1000)), "g": shapes}, {"g": shapes}):
+        found = compare_tables(
+            None, written(tmp_path / "a.parquet", columns, {"geo": json.dumps(geo)}), suffix=".parquet"
+        )
+        assert found.after is not None
+        assert found.after.facts.columns[-1].distinct is None
+        assert len(columns) == 1 or found.after.facts.columns[0].distinct == pytest.approx(200, rel=0.1)
+
+
+def test_a_sample_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    path, rows = tmp_path / "long.parquet", 100_000
+    texts = pa.array([f"text number {number}" for number in range(rows)])
+    columns = {f"c{place}": texts for place in range(10)}
+    parquet.write_table(pa.table(columns), path, row_group_size=50_000, use_dictionary=False)
+    sample = statistics.sampled(path, rows)
+    before, counted, most = pa.total_allocated_bytes(), 0, 0
+    for batch in sample.read(range(10)):
+        counted += batch.num_rows
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert counted == sample.rows == rows
+    assert most < 10 * texts.nbytes / 2
+
+
 @pytest.mark.parametrize("before", HOSTILE)
 def test_no_table_is_too_odd_to_be_compared(tmp_path: Path, before: str) -> None:
     """Whatever a file holds, the answer is a difference or a sentence; nothing else is raised."""
