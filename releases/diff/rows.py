@@ -2,7 +2,8 @@
 
 A key is a column that is never null and never repeats, in both tables under one name and type. The one that the
 author declares is taken; without it one is looked for, names that mean a key first. Tables with more values than
-VALUES_COMPARED are compared by key alone, not value by value, so that the work is bounded.
+VALUES_COMPARED are compared by key alone, not value by value, so that the work is bounded; of tables with a key and
+no more than WIDE_ROWS rows, a few columns are compared at a time, up to WIDE_VALUES.
 """
 
 # ruff: noqa: S608  what queries name is ours: tables, and columns by their places
@@ -15,6 +16,7 @@ from releases.diff.session import Session
 from releases.diff.statistics import COLUMNS_AT_ONCE, LONGEST_VALUE, TableFacts
 
 VALUES_COMPARED = 50_000_000
+WIDE_ROWS, WIDE_VALUES = 2_000_000, 600_000_000
 ROWS_KEYED = 50_000_000
 KEYS_TRIED = 8
 EXAMPLES = 20
@@ -93,13 +95,22 @@ def is_key(tables: Session, pair: Pair) -> bool:
 
 def compare_rows(tables: Session, before: Side, after: Side, pairs: Sequence[Pair], key: Pair | None) -> RowChanges:
     """Count what came, went and changed; `pairs` are the columns that both tables have in one type."""
-    is_small = all(one.facts.rows * len(one.columns) <= VALUES_COMPARED for one in (before, after))
+    is_small, is_wide = (all(fits(one) for one in (before, after)) for fits in (has_few_values, has_few_rows))
     if key is not None:
-        return by_key(tables, key, [pair for pair in pairs if pair != key], has_values=is_small)
+        return by_key(tables, key, [pair for pair in pairs if pair != key], has_values=is_small or is_wide)
     if not is_small or not pairs:
         grown = after.facts.rows - before.facts.rows
         return RowChanges(None, max(grown, 0), max(-grown, 0), None)
     return by_whole_rows(tables, pairs)
+
+
+def has_few_values(side: Side) -> bool:
+    return side.facts.rows * len(side.columns) <= VALUES_COMPARED
+
+
+def has_few_rows(side: Side) -> bool:
+    """Tell whether a table can be compared by key a few columns at a time, however many it has within reason."""
+    return side.facts.rows <= WIDE_ROWS and side.facts.rows * len(side.columns) <= WIDE_VALUES
 
 
 def by_key(tables: Session, key: Pair, pairs: Sequence[Pair], *, has_values: bool) -> RowChanges:

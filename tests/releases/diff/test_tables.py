@@ -121,6 +121,7 @@ def test_what_is_no_table_is_refused_without_a_path_of_this_machine(tmp_path: Pa
 def test_a_large_table_is_counted_in_a_sample_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "VALUES_COUNTED", 400)
     monkeypatch.setattr(rows, "VALUES_COMPARED", 400)
+    monkeypatch.setattr(rows, "WIDE_VALUES", 400)
     path = tmp_path / "long.parquet"
     few, all_other = [number % 10 for number in range(5000)], list(range(5000))
     parquet.write_table(pa.table([all_other, few, few], names=["z", "a", "z"]), path, row_group_size=250)
@@ -162,6 +163,18 @@ HOSTILE = {
         {"geo": json.dumps({"columns": {"g": {"encoding": ["WKB"], "crs": {"id": 5}}, "h": 3}})}
     ),
 }
+
+
+@pytest.mark.parametrize(("most_rows", "changed"), [(5, 1), (4, None)])
+def test_a_wide_table_is_compared_value_by_value_where_its_rows_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_rows: int, changed: int | None
+) -> None:
+    monkeypatch.setattr(rows, "VALUES_COMPARED", 10)
+    monkeypatch.setattr(rows, "WIDE_ROWS", most_rows)
+    monkeypatch.setattr(rows, "PAIRS_AT_ONCE", 2)
+    found = difference(tmp_path, ROWS, FIXED).rows
+    assert found is not None
+    assert (found.key, found.changed) == ((0, 0), changed)
 
 
 def test_shapes_of_a_large_table_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
