@@ -36,6 +36,7 @@ DFC_STORAGE_DIR = DFC_STORAGE if isinstance(DFC_STORAGE, Path) else DFC_DATA_DIR
 DFC_REPOSITORIES_DIR = DFC_DATA_DIR / "repositories"
 DFC_BUILDS_DIR = DFC_DATA_DIR / "builds"
 DFC_ENVIRONMENTS_DIR = DFC_DATA_DIR / "environments"
+DFC_SCRATCH_DIR = DFC_DATA_DIR / "scratch"
 DFC_PORT = read_int("DFC_PORT", 8000, at_least=1)
 DFC_SITE_URL = read_url("DFC_SITE_URL", f"http://127.0.0.1:{DFC_PORT}")
 DFC_MIRROR_URL = read_url("DFC_MIRROR_URL", "http://127.0.0.1:8001")  # where ./run serves the demo's mirrors
@@ -238,7 +239,7 @@ STORAGES: dict[str, dict[str, object]] = {
     },
 }
 if isinstance(DFC_STORAGE, S3Address):
-    STORAGES["own"] = own_storage_backend(DFC_STORAGE, scratch=DFC_DATA_DIR / "scratch")
+    STORAGES["own"] = own_storage_backend(DFC_STORAGE, scratch=DFC_SCRATCH_DIR)
 MEDIA_ROOT = DFC_DATA_DIR / "uploads"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000

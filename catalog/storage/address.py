@@ -14,7 +14,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 MIB = 1 << 20
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
-CHOICES = {"style": ("auto", "path", "virtual"), "checksum": ("sha256", "md5"), "parts": ("growing", "equal")}
+CHOICES = {
+    "style": ("auto", "path", "virtual"),
+    "checksum": ("sha256", "md5"),
+    "parts": ("growing", "equal"),
+    "resume": ("yes", "no"),
+}
 PART_MIB = range(5, 1025)
 WORDS = {"endpoint", "region", "part_mib", *CHOICES}
 
@@ -28,7 +33,8 @@ class S3Address:
     """A place in an S3-compatible service. `prefix` is empty or ends in a slash.
 
     `checksum` is what each part carries to be checked on arrival. `parts` is `equal` for services that refuse an
-    upload whose parts differ in length (the last may).
+    upload whose parts differ in length (the last may). `resume` is `no` for services that do not join objects to one
+    (UploadPartCopy with a condition): there a long file that broke off begins anew.
     """
 
     bucket: str
@@ -39,6 +45,7 @@ class S3Address:
     checksum: str = "sha256"
     parts: str = "growing"
     part_bytes: int = 8 * MIB
+    resume: str = "yes"
 
 
 def parse_address(text: str) -> Path | S3Address:

@@ -74,8 +74,12 @@ class Storage(Protocol):
         writes the same file.
         """
 
-    def receive(self, key: str, *, tag: str) -> Receiver:
-        """Take in a file of unknown length, in a `with`; `tag` names the content, as for `write`."""
+    def receive(self, key: str, *, tag: str, size_bytes: int = 0) -> Receiver:
+        """Take in a file of unknown length, in a `with`; `tag` names the content, as for `write`.
+
+        `size_bytes` is the length that a source announces which could be asked to go on, 0 for any other: where it
+        costs something to keep what came for a later try, it says whether that is worth it.
+        """
 
     def write_bytes(self, key: str, content: bytes) -> None:
         """Write a small file whole."""

@@ -55,7 +55,7 @@ class LocalStorage:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_file(target, size_bytes, open_at, tag=tag, progress=progress)
 
-    def receive(self, key: str, *, tag: str) -> LocalReceiver:
+    def receive(self, key: str, *, tag: str, size_bytes: int = 0) -> LocalReceiver:  # noqa: ARG002  all are kept
         """Take in a file of unknown size; see LocalReceiver. `tag` names the content, as for `write`."""
         return LocalReceiver(self.path(key), tag)
 

@@ -108,6 +108,17 @@ class Multipart:
             )
         return Part(number, answer["ETag"], body.size_bytes, checked.get("ChecksumSHA256", ""))
 
+    def copy(self, part: Part, source: str) -> Part:
+        """Make a part of an object of this bucket, within the service; AlreadyThereError if it has another ETag."""
+        with self.known():
+            answer = self.client.upload_part_copy(
+                **self.words,
+                PartNumber=part.number,
+                CopySource={"Bucket": self.words["Bucket"], "Key": source},
+                CopySourceIfMatch=part.etag,
+            )["CopyPartResult"]
+        return Part(part.number, answer["ETag"], part.size_bytes, answer.get("ChecksumSHA256", ""))
+
     def complete(self, parts: Iterable[Part], *, only_if_absent: bool = False) -> None:
         """Make the file of the parts, which come in order.
 

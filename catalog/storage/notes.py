@@ -17,6 +17,7 @@ from catalog.storage.multipart import Multipart
 from catalog.storage.ranges import ranges
 
 UNTAGGED = "untagged"
+NOTE = ".json"
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,21 @@ class Begun:
 
 
 class Notes:
-    """The notes below one prefix of a bucket: `.partial/<key>/<tag>.json`, which no key of a file can be."""
+    """What lies below `.partial/` in a prefix of a bucket, which no key of a file can be.
+
+    `<key>/<tag>.json` notes an upload, `<key>/<tag>/<number>` is a part that waits to be joined.
+    """
 
     def __init__(self, client: Any, bucket: str, prefix: str) -> None:
         self.client, self.bucket, self.prefix = client, bucket, prefix
         self.folder = f"{prefix}{PARTIAL}/"
 
     def name(self, key: str, tag: str) -> str:
-        return f"{self.folder}{'/'.join(names(key))}/{quote(tag, safe='') or UNTAGGED}.json"
+        return f"{self.folder}{'/'.join(names(key))}/{quote(tag, safe='') or UNTAGGED}{NOTE}"
+
+    def folder_of_parts(self, key: str, tag: str) -> str:
+        """Give where the parts of a long file lie that are objects of their own."""
+        return self.name(key, tag).removesuffix(NOTE) + "/"
 
     def find(self, key: str, tag: str) -> Begun | None:
         """Give the upload that is noted for a file and tag; it may be gone."""
@@ -64,14 +72,29 @@ class Notes:
         with suppress(FileNotFoundError), translated(name):
             self.client.delete_object(Bucket=self.bucket, Key=name)
 
-    def remove_old(self, *, before: datetime, alive: set[str]) -> None:
-        """Remove notes of before an instant, unless an upload of their file, named in full, is alive."""
-        for name in list(self.old(before)):
-            if self.prefix + name.removeprefix(self.folder).rpartition("/")[0] not in alive:
-                self.remove_named(name)
+    def remove_old(self, *, before: datetime, alive: set[str]) -> int:
+        """Remove notes of before an instant, unless an upload of their file, named in full, is alive.
 
-    def old(self, before: datetime) -> Iterator[str]:
+        Parts that are objects of their own go with the newest of them; gives of how many files they were.
+        """
+        found = dict(self.all())
+        parts: dict[str, list[str]] = {}
+        for name, since in found.items():
+            if not name.endswith(NOTE):
+                parts.setdefault(name.rpartition("/")[0], []).append(name)
+            elif since < before and self.file_of(name) not in alive:
+                self.remove_named(name)
+        old = [some for some in parts.values() if all(found[name] < before for name in some)]
+        for name in (name for some in old for name in some):
+            self.remove_named(name)
+        return len(old)
+
+    def file_of(self, name: str) -> str:
+        return self.prefix + name.removeprefix(self.folder).rpartition("/")[0]
+
+    def all(self) -> Iterator[tuple[str, datetime]]:
+        """Give the names of what lies here, and since when."""
         with translated(self.folder):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.folder)
             for page in pages:
-                yield from (one["Key"] for one in page.get("Contents", ()) if one["LastModified"] < before)
+                yield from ((one["Key"], one["LastModified"]) for one in page.get("Contents", ()))

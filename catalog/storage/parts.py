@@ -1,18 +1,28 @@
 """A stream of blocks, or a file of this machine, sent as the parts of one upload, a few at the same time."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from catalog.storage.bodies import Body, FileBody
+from catalog.storage.bodies import Body, FileBody, Sendable
 from catalog.storage.files import OpenAt, Progress, ignore, too_long, too_short
 from catalog.storage.multipart import Multipart, Part
 
 AT_ONCE = 3
 SizeOf = Callable[[int], int]
+
+
+class Upload(Protocol):
+    """Where parts go: a multipart upload of the service, or objects of their own that are joined in the end."""
+
+    def put(self, number: int, body: Sendable) -> Part: ...
+
+    def complete(self, parts: Sequence[Part]) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 class PartWriter:
@@ -25,7 +35,7 @@ class PartWriter:
 
     def __init__(
         self,
-        upload: Multipart,
+        upload: Upload,
         size_of: SizeOf,
         new_body: Callable[[], Body],
         *,

@@ -14,14 +14,16 @@ from catalog.storage.files import BLOCK_BYTES
 READ_AHEAD_BYTES = 256 * 1024
 
 
-def ranges(client: Any, bucket: str, name: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+def ranges(
+    client: Any, bucket: str, name: str, start: int = 0, length: int | None = None, *, etag: str = ""
+) -> Iterator[bytes]:
     """Give an object's bytes from `start`, at most `length`; FileNotFoundError if absent.
 
     Where the line breaks, it goes on at the byte reached, as long as each try brings at least one, and only in the
-    same object: an object that was replaced meanwhile is StorageUnavailableError.
+    same object: one that was replaced meanwhile, or is another than `etag` says, is StorageUnavailableError.
     """
     done = 0
-    condition: dict[str, str] = {}
+    condition = {"IfMatch": etag} if etag else {}
     while length is None or done < length:
         reached = done
         words = {"Bucket": bucket, "Key": name} | condition | said(start + done, length and length - done)

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from catalog.storage.address import S3Address
 from catalog.storage.answers import UploadGoneError, translated
+from catalog.storage.base import Receiver
 from catalog.storage.bodies import Body
 from catalog.storage.client import Service, client_of
 from catalog.storage.copies import copied
@@ -34,10 +35,12 @@ from catalog.storage.multipart import Multipart, Part, planned_part, uploads
 from catalog.storage.notes import Begun, Notes
 from catalog.storage.parts import PartWriter, length_of_part, send_all
 from catalog.storage.ranges import READ_AHEAD_BYTES, RangeReader, ranges
-from catalog.storage.s3_receive import S3Receiver
+from catalog.storage.s3_kept import KeptParts, KeptReceiver
+from catalog.storage.s3_receive import IN_MEMORY_BYTES, S3Receiver, size_of_part
 
 TAG = "dfc-tag"
 SHA256 = "dfc-sha256"
+KEPT_FROM_BYTES = 256 << 20  # a file as long as this is dearer to fetch again than to copy once within the service
 
 
 class S3Storage:
@@ -178,15 +181,18 @@ class S3Storage:
         """Write a small file whole."""
         self.write(key, len(content), lambda start: iter([content[start:]] if content[start:] else []))
 
-    def receive(self, key: str, *, tag: str) -> S3Receiver:
-        """Take a file of unknown length; nothing is kept of one that is not committed."""
-        return S3Receiver(
-            begin=partial(self.new_upload, key, tag),
-            put=partial(self.put, key, tag=tag),
-            complete=partial(self.complete, key=key, tag=tag),
-            address=self.address,
-            scratch=self.made_scratch(),
-        )
+    def receive(self, key: str, *, tag: str, size_bytes: int = 0) -> Receiver:
+        """Take in a file; of a long one, full parts are kept for a later try, of a shorter one nothing."""
+        put, complete = partial(self.put, key, tag=tag), partial(self.complete, key=key, tag=tag)
+        begin = partial(self.new_upload, key, tag)
+        if size_bytes < KEPT_FROM_BYTES or self.address.resume == "no":
+            return S3Receiver(
+                begin=begin, put=put, complete=complete, address=self.address, scratch=self.made_scratch()
+            )
+        folder = self.notes.folder_of_parts(key, tag)
+        parts = KeptParts(self.client, self.bucket, folder, checksum=self.address.checksum, begin=begin)
+        new_body = partial(Body, self.made_scratch(), IN_MEMORY_BYTES)
+        return KeptReceiver(parts, size_of_part(self.address), new_body, put=put, complete=complete)
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens if there is none."""
@@ -209,7 +215,7 @@ class S3Storage:
     def drop_unfinished(self, *, before: datetime) -> int:
         """Drop the uploads that were begun before an instant and got no part since; gives how many.
 
-        Their notes go too.
+        Their notes go too, and the parts of long files that got no other since.
         """
         dropped, alive = 0, set()
         for upload, begun_at in uploads(self.client, self.bucket, self.address.prefix):
@@ -218,5 +224,4 @@ class S3Storage:
                 dropped += 1
             else:
                 alive.add(upload.key)
-        self.notes.remove_old(before=before, alive=alive)
-        return dropped
+        return dropped + self.notes.remove_old(before=before, alive=alive)

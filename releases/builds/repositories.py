@@ -21,6 +21,7 @@ from typing import IO, cast
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from catalog.storage.scratch import scratch_folder
 from releases.errors import RepositoryError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -202,8 +203,8 @@ def reading(repository: str, commit: str, *arguments: str) -> Iterator[IO[bytes]
             _("%(repository)s: %(commit)s is no exact commit. Write all 40 hexadecimal digits.")
             % {"repository": repository, "commit": repr(commit)}
         )
-    with tempfile.TemporaryDirectory(prefix="git-") as own, tempfile.TemporaryFile() as words:
-        environment = clean_environment(Path(own), objects)
+    with scratch_folder(Path(settings.DFC_SCRATCH_DIR), "git-") as own, tempfile.TemporaryFile() as words:
+        environment = clean_environment(own, objects)
         with subprocess.Popen(
             ["git", *arguments],
             cwd=own,

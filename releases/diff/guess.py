@@ -31,6 +31,7 @@ def as_parquet(path: Path, suffix: str, folder: Path) -> Path:
         suffix, source = ".ndjson", write_lines(path, suffix, folder / "table.ndjson")
     target = folder / "table.parquet"
     with duckdb.connect(":memory:", config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
+        connection.execute(f"SET temp_directory = {quoted(folder / 'spill')}")
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET autoload_known_extensions = false")
         connection.execute(f"SET allowed_paths = [{quoted(source)}, {quoted(target)}]")

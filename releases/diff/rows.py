@@ -2,7 +2,8 @@
 
 A key is a column that is never null and never repeats, in both tables under one name and type. The one that the
 author declares is taken; without it one is looked for, names that mean a key first. Tables with more values than
-VALUES_COMPARED are compared by key alone, not value by value, so that the work is bounded.
+VALUES_COMPARED are compared by key alone, not value by value, so that the work is bounded; of tables with a key and
+no more than WIDE_ROWS rows, a few columns are compared at a time, up to WIDE_VALUES.
 """
 
 # ruff: noqa: S608  what queries name is ours: tables, and columns by their places
@@ -15,9 +16,11 @@ from releases.diff.session import Session
 from releases.diff.statistics import COLUMNS_AT_ONCE, LONGEST_VALUE, TableFacts
 
 VALUES_COMPARED = 50_000_000
+WIDE_ROWS, WIDE_VALUES = 2_000_000, 600_000_000
 ROWS_KEYED = 50_000_000
 KEYS_TRIED = 8
 EXAMPLES = 20
+PAIRS_AT_ONCE = COLUMNS_AT_ONCE // 2  # two tables are read at the same time
 NEARLY = 0.9  # estimates of distinct values err by a few per cent
 KEY_TYPES = {"string", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
 KEY_NAMES = ("id", "dguid", "idugd", "uid", "uuid", "guid", "fid", "objectid", "gid", "key", "code")
@@ -92,13 +95,22 @@ def is_key(tables: Session, pair: Pair) -> bool:
 
 def compare_rows(tables: Session, before: Side, after: Side, pairs: Sequence[Pair], key: Pair | None) -> RowChanges:
     """Count what came, went and changed; `pairs` are the columns that both tables have in one type."""
-    is_small = all(one.facts.rows * len(one.columns) <= VALUES_COMPARED for one in (before, after))
+    is_small, is_wide = (all(fits(one) for one in (before, after)) for fits in (has_few_values, has_few_rows))
     if key is not None:
-        return by_key(tables, key, [pair for pair in pairs if pair != key], has_values=is_small)
+        return by_key(tables, key, [pair for pair in pairs if pair != key], has_values=is_small or is_wide)
     if not is_small or not pairs:
         grown = after.facts.rows - before.facts.rows
         return RowChanges(None, max(grown, 0), max(-grown, 0), None)
     return by_whole_rows(tables, pairs)
+
+
+def has_few_values(side: Side) -> bool:
+    return side.facts.rows * len(side.columns) <= VALUES_COMPARED
+
+
+def has_few_rows(side: Side) -> bool:
+    """Tell whether a table can be compared by key a few columns at a time, however many it has within reason."""
+    return side.facts.rows <= WIDE_ROWS and side.facts.rows * len(side.columns) <= WIDE_VALUES
 
 
 def by_key(tables: Session, key: Pair, pairs: Sequence[Pair], *, has_values: bool) -> RowChanges:
@@ -130,8 +142,8 @@ def note_changed(tables: Session, key: Pair, pairs: Sequence[Pair]) -> Iterator[
     A few columns at a time: a reader of Parquet holds a piece of every column that it is asked for.
     """
     tables.run(f"CREATE TEMP TABLE changed AS SELECT c{key[0]} AS k FROM before LIMIT 0")
-    for start in range(0, len(pairs), COLUMNS_AT_ONCE):
-        some = pairs[start : start + COLUMNS_AT_ONCE]
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        some = pairs[start : start + PAIRS_AT_ONCE]
         mine, theirs = (hashed([pair[side] for pair in some]) for side in (0, 1))
         tables.run(
             "CREATE OR REPLACE TEMP TABLE part AS "

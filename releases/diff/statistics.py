@@ -9,6 +9,7 @@ that the work is bounded whatever the table's size; `sampled_rows` says so.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from releases.diff.session import Session
 VALUES_COUNTED = 20_000_000
 GROUPS_SAMPLED = 16
 COLUMNS_AT_ONCE = 50
+BATCH_ROWS = 4096
+BUFFER_BYTES = 1 << 18  # of each column; without it a reader takes all of a column's row group
 LONGEST_VALUE = 120
 NESTED = ("struct<", "list<", "map<", "fixed_size_list<", "list_view<", "extension<")
 
@@ -52,7 +55,8 @@ def read_facts(tables: Session, name: str, columns: Sequence[Column], path: Path
     facts: list[Statistics] = []
     for places in chunks(len(columns)):
         extremes = answers(tables, name, [exact(place, columns[place]) for place in places], 3)
-        distinct = answers(tables, counted_in(tables, name, sample, places), estimates(columns, places), 1)
+        counted = [place for place in places if not columns[place].is_geometry]
+        distinct = answers(tables, counted_in(tables, name, sample, counted), estimates(columns, places), 1)
         for (present, least, greatest), (about,) in zip(extremes, distinct, strict=True):
             ends = plain(least), plain(greatest)
             facts.append(Statistics(rows - int(present), *ends, None if about is None else int(about)))
@@ -96,31 +100,40 @@ def has_order(column: Column) -> bool:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of a file to count distinct values in: the first `share` of each of these row groups."""
+    """Rows of a file to count distinct values in: the first `share` of each of these row groups.
+
+    A name that stands twice is read twice, and taken by its occurrence.
+    """
 
     path: Path
     groups: tuple[int, ...]
     share: int
     rows: int
 
-    def read(self, places: Sequence[int]) -> pa.Table:
-        """Give these columns, named by place; a name that stands twice is read twice and taken by its occurrence."""
-        with parquet.ParquetFile(self.path) as file:
-            names = file.schema_arrow.names
-            wanted = list(dict.fromkeys(names[place] for place in places))
-            batches = [one for group in self.groups for one in self.first_rows(file, group, wanted)]
-        found = {place: position(batches[0].schema.names, names, place) for place in places}
-        return pa.table(
-            {f"c{place}": pa.chunked_array([one.column(at) for one in batches]) for place, at in found.items()}
+    def read(self, places: Sequence[int]) -> pa.RecordBatchReader:
+        """Give these columns, named by place, a few rows at a time, to be read once; ValueError for no rows."""
+        names = parquet.read_schema(self.path).names
+        wanted = list(dict.fromkeys(names[place] for place in places))
+        batches = (batch for group in self.groups for batch in self.first_rows(group, wanted))
+        first = next(batches, None)
+        if first is None:
+            raise ValueError("its row groups are empty, though it says that it has rows")
+        found = [position(first.schema.names, names, place) for place in places]
+        named = (
+            pa.RecordBatch.from_arrays([one.column(at) for at in found], names=[f"c{place}" for place in places])
+            for one in chain((first,), batches)
         )
+        start = next(named)
+        return pa.RecordBatchReader.from_batches(start.schema, chain((start,), named))
 
-    def first_rows(self, file: parquet.ParquetFile, group: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def first_rows(self, group: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         left = self.share
-        for batch in file.iter_batches(self.share, row_groups=[group], columns=names):
-            yield batch.slice(0, left)
-            left -= batch.num_rows
-            if left <= 0:
-                return
+        with parquet.ParquetFile(self.path, buffer_size=BUFFER_BYTES) as file:
+            for batch in file.iter_batches(min(left, BATCH_ROWS), row_groups=[group], columns=names):
+                yield batch.slice(0, left)
+                left -= batch.num_rows
+                if left <= 0:
+                    return
 
 
 def position(read: Sequence[str], names: Sequence[str], place: int) -> int:
@@ -141,8 +154,8 @@ def sampled(path: Path, most_rows: int) -> Sample:
 
 
 def counted_in(tables: Session, name: str, sample: Sample | None, places: Sequence[int]) -> str:
-    """Give the table in which distinct values of these columns are counted."""
-    if sample is None:
+    """Give the table in which distinct values of these columns are counted, once."""
+    if sample is None or not places:
         return name
     tables.connection.register("sampled", sample.read(places))
     return "sampled"

@@ -57,18 +57,23 @@ def is_too_large(name: str, size_bytes: int) -> bool:
     return suffix in GUESSED and size_bytes > GUESSED[suffix]
 
 
-def compare_tables(before: Path | None, after: Path | None, *, suffix: str, declared_key: str = "") -> TableDiff:
-    """Compare two files of one suffix, or describe one of them. Raises NoTableError."""
-    with tempfile.TemporaryDirectory(prefix="difference-") as scratch:
+def compare_tables(
+    before: Path | None, after: Path | None, *, suffix: str, declared_key: str = "", place: Path | None = None
+) -> TableDiff:
+    """Compare two files of one suffix, or describe one of them. Raises NoTableError.
+
+    What does not fit into memory goes to a folder below `place`, or where this machine keeps its temporary files.
+    """
+    with tempfile.TemporaryDirectory(prefix="difference-", dir=place) as scratch:
         try:
             return compared(before, after, suffix, declared_key, Path(scratch))
         except (duckdb.Error, pa.ArrowException, OSError, ValueError, RecursionError) as error:
             raise NoTableError(first_line(error)) from error
 
 
-def unchanged(path: Path, *, suffix: str) -> TableDiff:
+def unchanged(path: Path, *, suffix: str, place: Path | None = None) -> TableDiff:
     """Describe a file that both versions have byte for byte. Raises NoTableError."""
-    one = compare_tables(None, path, suffix=suffix).after
+    one = compare_tables(None, path, suffix=suffix, place=place).after
     assert one is not None  # noqa: S101  for the type checker: what is given is described
     same = tuple(ColumnChange(Kind.SAME, place, place) for place in range(len(one.columns)))
     return TableDiff(one, one, suffix != PARQUET, same, RowChanges(None, 0, 0, 0))

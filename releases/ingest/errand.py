@@ -32,6 +32,11 @@ class Announced:
         return self.etag if self.etag.startswith('"') else self.last_modified
 
     @property
+    def continued_bytes(self) -> int:
+        """Give the length of what the server can be asked to go on with after a break; 0 where it cannot."""
+        return (self.size_bytes or 0) if self.validator else 0
+
+    @property
     def tag(self) -> str:
         """Name the content for a partial file: bytes of another content are never continued."""
         text = f"{self.validator}\n{self.size_bytes}"

@@ -91,7 +91,7 @@ def fetch(errand: Errand, *, caller: Caller, storage: Storage, terms: Terms) -> 
     if storage.size(errand.key) is not None:
         return found_again(errand, storage)
     with ExitStack() as stack:
-        receiver = stack.enter_context(storage.receive(errand.key, tag=errand.announced.tag))
+        receiver = stack.enter_context(opened(errand.announced, errand, storage))
         if receiver.done_bytes and not errand.announced.validator:
             receiver.restart()
         with caller.ask("GET", errand.url, wanted(errand, receiver.done_bytes)) as answer:
@@ -100,13 +100,17 @@ def fetch(errand: Errand, *, caller: Caller, storage: Storage, terms: Terms) -> 
             said = accepted(errand, answer, receiver, terms)
             if said.tag != errand.announced.tag:
                 receiver.restart()
-                receiver = stack.enter_context(storage.receive(errand.key, tag=said.tag))
+                receiver = stack.enter_context(opened(said, errand, storage))
             if answer.status == OK:
                 receiver.restart()
             if said != errand.announced:
                 terms.begun(said)
             digests = take_in(answer, receiver, said, terms)
             return settle(errand, answer, receiver, Received(said, digests))
+
+
+def opened(said: Announced, errand: Errand, storage: Storage) -> Receiver:
+    return storage.receive(errand.key, tag=said.tag, size_bytes=said.continued_bytes)
 
 
 @dataclass(frozen=True)

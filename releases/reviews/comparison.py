@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from django.conf import settings
+
 from catalog.errors import PersonMustActError
 from catalog.models import Asset, Version
 from catalog.storage.connect import own_storage
+from catalog.storage.scratch import scratch_folder
 from releases import manifest
 from releases.build import output_path
 from releases.builds import repositories
@@ -93,9 +96,10 @@ def compare_all(
 
 def compare_pair(pair: FilePair, old: Path | None, new: Path | None, key: str) -> TableDiff:
     suffix = PurePosixPath(pair.path).suffix.lower()
-    if pair.fate == Fate.SAME and new is not None:
-        return unchanged(new, suffix=suffix)
-    return compare_tables(old, new, suffix=suffix, declared_key=key)
+    with scratch_folder(Path(settings.DFC_SCRATCH_DIR), "difference-") as place:
+        if pair.fate == Fate.SAME and new is not None:
+            return unchanged(new, suffix=suffix, place=place)
+        return compare_tables(old, new, suffix=suffix, declared_key=key, place=place)
 
 
 @contextmanager

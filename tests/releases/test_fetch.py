@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from catalog.storage.base import Storage
 from catalog.storage.local import LocalStorage
 from releases.errors import UpstreamRefusedError, UpstreamUnavailableError
 from releases.ingest.ask import Caller, Manners
@@ -42,9 +43,7 @@ def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path)
 
 
-def bring(
-    errand: Errand, storage: LocalStorage, *, most_bytes: int = 10_000_000, manners: Manners = MANNERS
-) -> Fetched:
+def bring(errand: Errand, storage: Storage, *, most_bytes: int = 10_000_000, manners: Manners = MANNERS) -> Fetched:
     caller = Caller(manners)
     said: list[Announced] = []
     try:

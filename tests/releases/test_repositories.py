@@ -305,7 +305,7 @@ STREAMING = f"""
 import resource, sys
 from pathlib import Path
 from django.conf import settings
-settings.configure(DFC_REPOSITORIES_DIR=sys.argv[1])
+settings.configure(DFC_REPOSITORIES_DIR=sys.argv[1], DFC_SCRATCH_DIR=sys.argv[1])
 from releases.builds import repositories
 before = {PEAK_KIB}
 repositories.archive("words", sys.argv[2], Path(sys.argv[3]))

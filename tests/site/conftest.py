@@ -26,6 +26,7 @@ def own_folders(settings: Any, tmp_path: Path) -> Path:
     settings.DFC_REPOSITORIES_DIR = tmp_path / "repositories"
     settings.DFC_BUILDS_DIR = tmp_path / "builds"
     settings.DFC_ENVIRONMENTS_DIR = tmp_path / "environments"
+    settings.DFC_SCRATCH_DIR = tmp_path / "scratch"
     return tmp_path
 
 

@@ -121,6 +121,7 @@ def test_what_is_no_table_is_refused_without_a_path_of_this_machine(tmp_path: Pa
 def test_a_large_table_is_counted_in_a_sample_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "VALUES_COUNTED", 400)
     monkeypatch.setattr(rows, "VALUES_COMPARED", 400)
+    monkeypatch.setattr(rows, "WIDE_VALUES", 400)
     path = tmp_path / "long.parquet"
     few, all_other = [number % 10 for number in range(5000)], list(range(5000))
     parquet.write_table(pa.table([all_other, few, few], names=["z", "a", "z"]), path, row_group_size=250)
@@ -162,6 +163,45 @@ HOSTILE = {
         {"geo": json.dumps({"columns": {"g": {"encoding": ["WKB"], "crs": {"id": 5}}, "h": 3}})}
     ),
 }
+
+
+@pytest.mark.parametrize(("most_rows", "changed"), [(5, 1), (4, None)])
+def test_a_wide_table_is_compared_value_by_value_where_its_rows_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_rows: int, changed: int | None
+) -> None:
+    monkeypatch.setattr(rows, "VALUES_COMPARED", 10)
+    monkeypatch.setattr(rows, "WIDE_ROWS", most_rows)
+    monkeypatch.setattr(rows, "PAIRS_AT_ONCE", 2)
+    found = difference(tmp_path, ROWS, FIXED).rows
+    assert found is not None
+    assert (found.key, found.changed) == ((0, 0), changed)
+
+
+def test_shapes_of_a_large_table_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "VALUES_COUNTED", 400)
+    shapes = [shapely.to_wkb(shapely.Point(number, 2)) for number in range(1000)]
+    geo = {"version": "1.1.0", "primary_column": "g", "columns": {"g": {"encoding": "WKB"}}}
+    for columns in ({"id": list(range(1000)), "g": shapes}, {"g": shapes}):
+        found = compare_tables(
+            None, written(tmp_path / "a.parquet", columns, {"geo": json.dumps(geo)}), suffix=".parquet"
+        )
+        assert found.after is not None
+        assert found.after.facts.columns[-1].distinct is None
+        assert len(columns) == 1 or found.after.facts.columns[0].distinct == pytest.approx(200, rel=0.1)
+
+
+def test_a_sample_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    path, rows = tmp_path / "long.parquet", 100_000
+    texts = pa.array([f"text number {number}" for number in range(rows)])
+    columns = {f"c{place}": texts for place in range(10)}
+    parquet.write_table(pa.table(columns), path, row_group_size=50_000, use_dictionary=False)
+    sample = statistics.sampled(path, rows)
+    before, counted, most = pa.total_allocated_bytes(), 0, 0
+    for batch in sample.read(range(10)):
+        counted += batch.num_rows
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert counted == sample.rows == rows
+    assert most < 10 * texts.nbytes / 2
 
 
 @pytest.mark.parametrize("before", HOSTILE)
