@@ -16,6 +16,7 @@ from mirrors.models import Mirror, Policy
 from tests.fakes.datacite import FakeDatacite
 from tests.fakes.faults import Answer, FakeServer, Request, json_answer, ranged, running
 from tests.fakes.internet_archive import ACCESS, SECRET, InternetArchive
+from tests.fakes.line import FaultyLine
 from tests.fakes.zenodo import TOKEN, FakeZenodo
 from tests.mirrors.s3_mirrors import make_bucket, service_at
 from tests.servers.s3 import ACCESS_KEY, SECRET_KEY, S3Server
@@ -57,12 +58,13 @@ class Services:
     archive: InternetArchive
     datacite: FakeDatacite
     bucket: S3Server
+    line: FaultyLine
     public: PublicBucket
     prefix: str
 
     @property
     def fakes(self) -> tuple[FakeServer, ...]:
-        return self.zenodo, self.archive, self.datacite
+        return self.zenodo, self.archive, self.datacite, self.line
 
     @property
     def environment(self) -> dict[str, str]:
@@ -99,7 +101,7 @@ class Services:
             (
                 "bucket",
                 Mirror.Kind.S3,
-                self.bucket.endpoint,
+                self.line.url,
                 {
                     "bucket": "mirrors",
                     "prefix": self.prefix,
@@ -160,8 +162,9 @@ def services(bucket: S3Server) -> Iterator[Services]:
         archive = stack.enter_context(running(InternetArchive()))
         datacite = stack.enter_context(running(FakeDatacite()))
         public = stack.enter_context(running(PublicBucket()))
+        line = stack.enter_context(running(FaultyLine(bucket.endpoint)))
         public.endpoint = bucket.endpoint
-        yield Services(zenodo, archive, datacite, bucket, public, f"{uuid4().hex}/")
+        yield Services(zenodo, archive, datacite, bucket, line, public, f"{uuid4().hex}/")
 
 
 def adopt(settings: Any, found: Services) -> None:

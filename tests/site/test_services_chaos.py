@@ -116,10 +116,11 @@ def go_to_the_end(publications: FarPublications, workers: Workers) -> None:
         before = Version.objects.public().count()
 
         def moved(before: int = before) -> bool:
-            return publications.all_public() or Version.objects.public().count() > before
+            nonlocal is_over
+            is_over = publications.all_public()
+            return is_over or Version.objects.public().count() > before
 
         wait_until(moved, f"no version became public\n{still_open()}\n{workers.words()}")
-        is_over = publications.all_public()
 
 
 def nothing_is_owed() -> bool:
