@@ -110,7 +110,12 @@ def locked(replica_id: int) -> Replica:
 
 
 def settle(replica: Replica, check: Check) -> None:
-    """Bring a copy's state to what a check found; the catalogue is told if that changes what is offered."""
+    """Bring a copy's state to what a check found; the catalogue is told if that changes what is offered.
+
+    Of a copy that we removed while it was looked at nothing follows: it is neither offered again nor repaired.
+    """
+    if replica.state == Replica.State.REMOVED:
+        return
     if check.result != Check.Result.PASSED:
         to, facts = STATES[Check.Result(check.result)], {}
         copy_is_bad(replica, check)

@@ -12,9 +12,9 @@ from django.db import IntegrityError
 from catalog.models import Asset
 from mirrors.backends.memory import MemoryMirror
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError, UnverifiedError
-from mirrors.models import Check, Mirror, Policy, Replica
+from mirrors.models import Check, Incident, Mirror, Policy, Replica
 from mirrors.verify import check_replica, require_verified
-from releases.models import Step
+from releases.models import Job, Step
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_storage_dir")]
@@ -292,3 +292,16 @@ def test_a_mirror_out_of_service_is_not_waited_for(wanted: Wanted) -> None:
         factories.proved(asset, wanted.mirrors[0])
     Mirror.objects.filter(slug="south").update(is_enabled=False)
     assert wanted.require() == (2, 2)
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["still there", "gone"])
+def test_a_look_that_ends_after_a_removal_brings_no_copy_back(is_there: bool) -> None:
+    copy = copy_of()
+    copy.look(Check.Level.FULL)
+    Replica.objects.filter(pk=copy.replica.pk).update(state=Replica.State.REMOVED)
+    if not is_there:
+        copy.backend.files.clear()
+    copy.look(Check.Level.FULL, NOW + timedelta(hours=1))
+    assert copy.replica.state == Replica.State.REMOVED
+    assert not Incident.objects.exists()
+    assert not Job.objects.filter(pipeline__in=["repair", "sweep", "tell"]).exists()
