@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import BigIntegerField
 from django.utils import timezone
 
 from catalog.models import Asset, PieceTable
+from catalog.storable import storable
 from catalog.storage.connect import own_storage
 from mirrors.backends.base import MirrorBackend, RemoteStat
 from mirrors.checks.incidents import copy_is_bad, copy_is_good
@@ -24,6 +26,7 @@ from releases.jobs.registry import StepSpec
 from releases.models import Release
 
 SAMPLES, SAMPLE_BYTES, SHA1_BYTES = 8, 65_536, 20
+MOST_CHECKSUM = 80  # characters of what a mirror tells as one
 STATES = {
     Check.Result.DAMAGED: Replica.State.DAMAGED,
     Check.Result.MISSING: Replica.State.MISSING,
@@ -94,13 +97,18 @@ def record(replica: Replica, finding: Finding, *, level: int, now: datetime) -> 
             level=level,
             method=finding.method,
             result=finding.result,
-            size_seen_bytes=finding.size_bytes,
-            checksum_seen=finding.checksum,
+            size_seen_bytes=kept_size(finding.size_bytes),
+            checksum_seen=storable(finding.checksum)[:MOST_CHECKSUM],
             checker=checker(),
             at=now,
         )
         settle(locked(replica.pk), check)
     return check
+
+
+def kept_size(size_bytes: int | None) -> int | None:
+    """Give a size that a mirror tells if a row has room for it; what it tells may be anything."""
+    return size_bytes if size_bytes is not None and 0 <= size_bytes <= BigIntegerField.MAX_BIGINT else None
 
 
 def locked(replica_id: int) -> Replica:

@@ -10,6 +10,7 @@ import pytest
 from django.db import IntegrityError
 
 from catalog.models import Asset
+from mirrors.backends.base import RemoteStat
 from mirrors.backends.memory import MemoryMirror
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError, UnverifiedError
 from mirrors.models import Check, Incident, Mirror, Policy, Replica
@@ -305,3 +306,21 @@ def test_a_look_that_ends_after_a_removal_brings_no_copy_back(is_there: bool) ->
     assert copy.replica.state == Replica.State.REMOVED
     assert not Incident.objects.exists()
     assert not Job.objects.filter(pipeline__in=["repair", "sweep", "tell"]).exists()
+
+
+@pytest.mark.parametrize("size_bytes", [2**70, -(2**70)])
+def test_a_size_that_no_database_holds_is_a_verdict_all_the_same(size_bytes: int) -> None:
+    copy = copy_of()
+    copy.look(Check.Level.FULL)
+    copy.backend.said = lambda _content: RemoteStat(size_bytes, {"md5": "\0" * 200})  # type: ignore[method-assign]
+    assert copy.look(Check.Level.SIZE, NOW + timedelta(hours=1)).result == Check.Result.DAMAGED
+    assert copy.replica.state == Replica.State.DAMAGED
+
+
+def test_a_checksum_that_is_none_is_kept_as_far_as_a_row_has_room() -> None:
+    copy = copy_of()
+    copy.backend.said = lambda content: RemoteStat(len(content), {"sha256": "\0" * 200})  # type: ignore[method-assign]
+    check = copy.look(Check.Level.CHECKSUM)
+    assert check.result == Check.Result.DAMAGED
+    assert check.checksum_seen.startswith("\\x00")
+    assert len(check.checksum_seen) <= 80  # noqa: PLR2004  the column
