@@ -295,12 +295,12 @@ def test_a_mirror_out_of_service_is_not_waited_for(wanted: Wanted) -> None:
     assert wanted.require() == (2, 2)
 
 
-@pytest.mark.parametrize("is_there", [True, False], ids=["still there", "gone"])
-def test_a_look_that_ends_after_a_removal_brings_no_copy_back(is_there: bool) -> None:
+@pytest.mark.parametrize("bytes_are", ["still there", "gone"])
+def test_a_look_that_ends_after_a_removal_brings_no_copy_back(bytes_are: str) -> None:
     copy = copy_of()
     copy.look(Check.Level.FULL)
     Replica.objects.filter(pk=copy.replica.pk).update(state=Replica.State.REMOVED)
-    if not is_there:
+    if bytes_are == "gone":
         copy.backend.files.clear()
     copy.look(Check.Level.FULL, NOW + timedelta(hours=1))
     assert copy.replica.state == Replica.State.REMOVED
@@ -323,4 +323,4 @@ def test_a_checksum_that_is_none_is_kept_as_far_as_a_row_has_room() -> None:
     check = copy.look(Check.Level.CHECKSUM)
     assert check.result == Check.Result.DAMAGED
     assert check.checksum_seen.startswith("\\x00")
-    assert len(check.checksum_seen) <= 80  # noqa: PLR2004  the column
+    assert len(check.checksum_seen) <= 80
