@@ -2,7 +2,8 @@
 
 1. A change is shown before it is kept: which versions would come, which would go, how many bytes, at what cost.
 2. What is wanted and not there is filled in by the deposit's own job. What is there and no longer wanted is removed
-   only where that is safe (mirrors/remove.py), and never from a mirror that keeps for ever.
+   only where that is safe (mirrors/remove.py), and never from a mirror that keeps for ever. What no policy ever
+   wanted, as what was adopted, is left: nobody was shown that it would go.
 3. Both follow from rows, so that following twice does nothing more.
 """
 
@@ -162,12 +163,24 @@ def outcome_of(mirror: Mirror, before: Sequence[Scope], after: Sequence[Scope], 
 
 def covered(scopes: Iterable[Scope]) -> QuerySet[Version]:
     """Give the public versions that scopes want at their mirror."""
+    return within(
+        (one.package.pk if one.package else None, one.dataset.pk if one.dataset else None) for one in scopes
+    )
+
+
+def ever_covered(mirror: Mirror) -> QuerySet[Version]:
+    """Give the public versions that any policy of a mirror wants or wanted once."""
+    return within(Policy.history.filter(mirror=mirror).order_by().values_list("package", "dataset").distinct())
+
+
+def within(scopes: Iterable[tuple[int | None, int | None]]) -> QuerySet[Version]:
+    """Give the public versions of packages and datasets, by key; a pair of None is all of them."""
     wanted = Q(pk__in=[])
-    for scope in scopes:
-        if scope.dataset:
-            wanted |= Q(dataset=scope.dataset)
-        elif scope.package:
-            wanted |= Q(dataset__package=scope.package)
+    for package, dataset in scopes:
+        if dataset:
+            wanted |= Q(dataset=dataset)
+        elif package:
+            wanted |= Q(dataset__package=package)
         else:
             wanted |= Q(pk__isnull=False)
     return Version.objects.filter(wanted, state__in=PUBLIC)
@@ -286,7 +299,8 @@ def follow_policies(step: StepContext, mirror_id: int) -> None:
         fill(line.version, mirror)
         step.progress(done_units=done)
     if not traits_of(mirror).is_lasting:
-        for deposit in there.exclude(version__in=wanted).select_related("version__dataset", "mirror"):
+        no_more = there.filter(version__in=ever_covered(mirror)).exclude(version__in=wanted)
+        for deposit in no_more.select_related("version__dataset", "mirror"):
             start_removal(deposit, now=timezone.now())
 
 
