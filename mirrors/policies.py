@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -25,7 +25,7 @@ from mirrors.deposits.as_planned import used_bytes
 from mirrors.errors import PolicyRefusedError
 from mirrors.models import PUBLIC, Deposit, Mirror, Policy
 from mirrors.remove import start_removal
-from mirrors.replicate import owe_replicas, start_deposit, start_opening
+from mirrors.replicate import owe_replicas, reopened, start_deposit, start_opening
 from mirrors.safety import safety_of
 from releases.jobs import engine
 from releases.jobs.context import StepContext
@@ -310,8 +310,6 @@ def fill(version: Version, mirror: Mirror) -> None:
         version=version, mirror=mirror, defaults={"created_at": timezone.now()}
     )
     if not is_new:
-        again = Deposit.objects.filter(pk=deposit.pk, state=Deposit.State.REMOVED)
-        again.update(state=Deposit.State.OPEN, round=F("round") + 1)
-        deposit.refresh_from_db()
+        deposit = reopened(deposit)
     owe_replicas(deposit)
     (start_opening if traits_of(mirror).has_drafts else start_deposit)(deposit)

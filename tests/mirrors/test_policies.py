@@ -14,8 +14,10 @@ from django.test import Client
 from django.utils import timezone
 
 from catalog.models import Version
+from mirrors.backends.local import LocalMirror
 from mirrors.models import Check, Deposit, Mirror, Policy, Replica
-from mirrors.policies import Scope, keep_policy, outcome_of, start_following
+from mirrors.policies import Scope, fill, keep_policy, outcome_of, start_following
+from mirrors.remove import start_removal
 from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
@@ -203,6 +205,63 @@ def test_what_was_removed_can_be_brought_back(public: Version, plenty: Mirror) -
     assert copy.state == Replica.State.VERIFIED
     assert (Path(plenty.endpoint) / copy.locator).read_bytes() == CONTENT
     assert Deposit.objects.get(mirror=plenty).round == 2
+
+
+def work(*pipelines: str) -> None:
+    """Do what these jobs owe, and nothing of any other."""
+    while due := Step.objects.filter(job__pipeline__in=pipelines, pk__in=engine.due_steps()):
+        for step in due:
+            engine.run_step(step.pk, has_heartbeat=False)
+
+
+def test_a_deposit_that_goes_on_after_its_removal_brings_nothing(public: Version, plenty: Mirror) -> None:
+    late = mirror_at(Path(plenty.endpoint).parent, "late")
+    fill(public, late)
+    engine.run_step(engine.due_steps()[0], has_heartbeat=False)  # a place is made, nothing is copied yet
+    start_removal(Deposit.objects.get(mirror=late), now=timezone.now())
+    work("remove-deposit")
+    work("deposit")
+    assert Replica.objects.get(mirror=late).state == Replica.State.REMOVED
+    assert Deposit.objects.get(mirror=late).state == Deposit.State.REMOVED
+    assert [one for one in Path(late.endpoint).rglob("*") if one.is_file()] == []
+    assert "it was taken away" in Step.objects.get(function="mirrors.replicate.put_replica").error
+
+
+def test_a_removal_waits_for_the_bytes_that_are_on_their_way(
+    public: Version, plenty: Mirror, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.DFC_BACKOFF_S = 0.001
+    late, put = mirror_at(Path(plenty.endpoint).parent, "late", settle_s=0), LocalMirror.put
+
+    def put_late(self: LocalMirror, *args: Any, **named: Any) -> str:
+        start_removal(Deposit.objects.get(mirror=late), now=timezone.now())
+        engine.run_step(max(engine.due_steps()), has_heartbeat=False)
+        return put(self, *args, **named)
+
+    monkeypatch.setattr(LocalMirror, "put", put_late)
+    fill(public, late)
+    work("deposit")
+    work("remove-deposit")
+    assert Replica.objects.get(mirror=late).state == Replica.State.REMOVED
+    assert [one for one in Path(late.endpoint).rglob("*") if one.is_file()] == []
+
+
+def test_what_is_wanted_again_while_it_is_removed_comes_after_the_removal(
+    public: Version, plenty: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retire = LocalMirror.retire
+
+    def retire_late(self: LocalMirror, locator: str) -> None:
+        Policy.objects.create(mirror=plenty, is_required=False)
+        fill(public, plenty)
+        work("deposit")
+        retire(self, locator)
+
+    monkeypatch.setattr(LocalMirror, "retire", retire_late)
+    take_back(plenty)
+    copy = Replica.objects.get(mirror=plenty)
+    assert copy.state == Replica.State.VERIFIED
+    assert (Path(plenty.endpoint) / copy.locator).read_bytes() == CONTENT
 
 
 def test_what_was_adopted_and_no_policy_ever_wanted_is_left_when_a_policy_comes(
