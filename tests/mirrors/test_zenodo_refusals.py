@@ -255,6 +255,26 @@ def test_a_deposit_with_another_key_is_not_touched(mirror: ZenodoMirror, server:
     assert states(server) == ["unsubmitted"]
 
 
+def test_a_public_record_without_a_key_is_ours_from_now_on(mirror: ZenodoMirror, server: FakeZenodo) -> None:
+    """As what was deposited by hand and adopted: else nothing that is said of it could ever be mended."""
+    draft = fill(mirror)
+    mirror.publish(draft, ROADS)
+    held = server.deposits[int(draft.record_id)]
+    held.published = (held.published or {}) | {"related_identifiers": [], "title": "roads FINAL (2)"}
+    mirror.describe(draft, ROADS)
+    assert (states(server), (held.published or {})["title"]) == (["done"], "Roads & rails / Routes et rails")
+    assert getattr(mirror.find(KEY, ROADS), "record_id", "") == draft.record_id
+
+
+def test_a_draft_without_a_key_is_not_touched(mirror: ZenodoMirror, server: FakeZenodo) -> None:
+    draft = fill(mirror)
+    (server.deposits[int(draft.record_id)].draft or {})["related_identifiers"] = []
+    for act in (mirror.publish, mirror.describe):
+        with pytest.raises(MirrorRefusedError, match="bears another key than ours"):
+            act(draft, ROADS)
+    assert states(server) == ["unsubmitted"]
+
+
 DRAFT = '{"id": 1, "state": "unsubmitted", "conceptrecid": "0", "links": {}, "metadata": {}, "files": []}'
 FORMS = (
     *("<html>", "[]", "null", '{"id": "x"}', '{"id": 1, "metadata": [], "links": {}}', "[" * 100_000),
