@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mirrors.backends.zenodo import ZenodoMirror
+from mirrors.backends.zenodo_client import Reply
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from tests.fakes.zenodo import ACTIONS, WRITE, Client, FakeZenodo
 from tests.mirrors.uploads import KEY, Kept, quiet, upload, whole
@@ -298,3 +299,18 @@ def test_an_answer_of_another_form_is_tried_later(
     with pytest.raises(MirrorUnavailableError):
         acts[act][1]()
     assert "done" not in states(server)
+
+
+@pytest.mark.parametrize("size", ["NaN", "Infinity", "-1", "true"])
+def test_a_size_that_is_none_is_tried_later(mirror: ZenodoMirror, server: FakeZenodo, size: str) -> None:
+    draft = fill(mirror)
+    row = f'{{"filename": "a", "checksum": "0", "filesize": {size}}}'
+    server.faults.plan("GET /api/deposit/depositions/*", "say:" + DRAFT.replace('"files": []', f'"files": [{row}]'))
+    with pytest.raises(MirrorUnavailableError, match="something else than a deposit"):
+        mirror.listing(draft)
+
+
+@pytest.mark.parametrize("errors", ["7", "true", '"x"', '[{"messages": 7}]', '[{"messages": {"a": 1}}]'])
+def test_an_error_of_another_form_is_a_refusal_all_the_same(errors: str) -> None:
+    reply = Reply(400, {}, f'{{"message": "No.", "errors": {errors}}}'.encode())
+    assert reply.words().startswith("400 No.")
