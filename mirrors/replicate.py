@@ -20,7 +20,7 @@ from mirrors.connect import connect, traits_of
 from mirrors.deposits.as_planned import refuse_unfit, refuse_unplanned
 from mirrors.deposits.lineage import await_turn
 from mirrors.deposits.record import digest_of, record
-from mirrors.errors import MirrorRefusedError, NoMirrorError
+from mirrors.errors import MirrorRefusedError, MirrorSettlingError, NoMirrorError
 from mirrors.models import Deposit, Mirror, Policy, Replica
 from releases.descriptions import request_descriptions
 from releases.jobs import engine
@@ -186,6 +186,18 @@ def refuse_removed(deposit: Deposit) -> None:
         )
 
 
+def await_publication(deposit: Deposit) -> None:
+    """Raise MirrorSettlingError while a person has stopped the publication that wants it public for ever."""
+    releases = Release.objects.filter(version=deposit.version, version__state=Version.State.DRAFT)
+    publications = Job.objects.filter(pipeline="publish", subject__in=releases.values("pk"))
+    if publications.exists() and not publications.exclude(state=Job.State.CANCELLED).exists():
+        raise MirrorSettlingError(
+            f"{deposit.version}: its publication was stopped, and what is public at {deposit.mirror.name} could "
+            "never be taken back. It goes on when the publication does; stop this job too if that is given up.",
+            after_s=deposit.mirror.settle_s,
+        )
+
+
 def keep_draft(deposit: Deposit, draft: Draft) -> None:
     """Write down what the mirror calls a deposit, and the DOIs that it reserved for it."""
     Deposit.objects.filter(pk=deposit.pk).update(
@@ -248,6 +260,9 @@ def expand_put(deposit_id: int) -> Sequence[StepSpec]:
 def put_replica(step: StepContext, replica_id: int) -> None:
     """Store one file at one mirror from our own storage. Safe to run twice."""
     replica = Replica.objects.select_related("asset__item__version__dataset__package", "mirror").get(pk=replica_id)
+    traits = traits_of(replica.mirror)
+    if traits.is_lasting and not traits.has_drafts:
+        await_publication(deposit_of(replica))
     storage = own_storage()
     key, folder = replica.asset.storage_key, storage.directory
     place = store(replica, lambda start: storage.read(key, start), step, file=folder and folder / key)
@@ -330,6 +345,8 @@ def publish_deposit(step: StepContext, deposit_id: int) -> None:
     """Make the deposit public at the mirror, with the metadata of this moment. Safe to run twice."""
     deposit = find(deposit_id)
     refuse_removed(deposit)
+    if traits_of(deposit.mirror).is_lasting:
+        await_publication(deposit)
     described, backend = record(deposit), connect(deposit.mirror)
     if backend.traits.has_drafts:
         refuse_unplanned(deposit, backend.listing(draft_of(deposit)))

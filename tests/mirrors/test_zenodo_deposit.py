@@ -219,6 +219,29 @@ def broken_in_the_middle(server: FakeZenodo, deposit: Deposit) -> Step:
     return stopped
 
 
+def test_nothing_becomes_public_for_ever_while_its_publication_is_stopped(
+    server: FakeZenodo, mirror: Mirror, dataset: Dataset
+) -> None:
+    deposit = owed(edition(dataset, "1.0.0"), mirror)
+    Version.objects.update(state=Version.State.DRAFT)
+    release = factories.release(deposit.version)
+    publication = Job.objects.create(
+        key="publish:roads", pipeline="publish", subject=release.pk, state=Job.State.OPEN, created_at=timezone.now()
+    )
+    start_deposit(deposit)
+    run("deposit")
+    start_opening(find(deposit.pk))
+    steering.cancel(publication, by=None)
+    for _ in range(4):
+        for step in Step.objects.filter(job__pipeline="open-deposit", state=Step.State.DUE):
+            engine.run_step(step.pk, has_heartbeat=False)
+    assert "its publication was stopped" in words_of("open-deposit")
+    assert [one.state for one in server.deposits.values()] == ["unsubmitted"]
+    Job.objects.filter(pk=publication.pk).update(state=Job.State.OPEN, ended_at=None)
+    run("open-deposit")
+    assert find(deposit.pk).state == Deposit.State.PUBLIC
+
+
 def test_a_retry_after_a_draft_was_thrown_away_makes_no_draft_that_nobody_knows(
     server: FakeZenodo, mirror: Mirror, dataset: Dataset
 ) -> None:
