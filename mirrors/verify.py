@@ -213,9 +213,14 @@ def sample(replica: Replica, how: How) -> Finding:
 
 
 def sample_pieces(replica: Replica, how: How) -> Finding:
-    """Compare random pieces with their published hashes (BEP 3)."""
+    """Compare random pieces with their published hashes (BEP 3).
+
+    Raises MirrorRefusedError for a file that has none, since nothing compared proves nothing.
+    """
     table, size_bytes = PieceTable.objects.filter(asset=replica.asset).first(), replica.asset.size_bytes
     hashes = bytes(table.v1) if table else b""
+    if size_bytes and not hashes:
+        raise MirrorRefusedError(f"{replica.asset.path}: it has no pieces, so L3 cannot be done. Use level 4.")
     wanted = random.sample(range(len(hashes) // SHA1_BYTES), min(SAMPLES, len(hashes) // SHA1_BYTES))
     for piece in wanted:
         length = table.piece_length if table else 0

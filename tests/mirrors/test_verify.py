@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError
 
-from catalog.models import Asset
+from catalog.models import Asset, PieceTable
 from mirrors.backends.base import RemoteStat
 from mirrors.backends.memory import MemoryMirror
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError, UnverifiedError
@@ -306,6 +306,16 @@ def test_a_look_that_ends_after_a_removal_brings_no_copy_back(bytes_are: str) ->
     assert copy.replica.state == Replica.State.REMOVED
     assert not Incident.objects.exists()
     assert not Job.objects.filter(pipeline__in=["repair", "sweep", "tell"]).exists()
+
+
+def test_no_piece_compared_is_no_passed_check() -> None:
+    asset = factories.asset(content=SMALL, is_stored=True)
+    PieceTable.objects.all().delete()
+    copy = Copy(factories.replica(asset, factories.mirror("origin"), Replica.State.VERIFIED), MemoryMirror())
+    copy.hold(SMALL[:-1] + b"?")
+    with pytest.raises(MirrorRefusedError, match="has no pieces"):
+        copy.look(Check.Level.SAMPLED)
+    assert not Check.objects.filter(level=Check.Level.SAMPLED).exists()
 
 
 @pytest.mark.parametrize("size_bytes", [2**70, -(2**70)])
