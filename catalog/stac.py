@@ -7,6 +7,8 @@ Rules:
 3. What we do not hold is a link `rel=via`, never an asset.
 4. An item of a span has `datetime` null with `start_datetime` and `end_datetime`; these two are always there.
 5. Fields of our own begin with `d4c:`.
+6. `sci:doi` of an item is the DOI of its version, that of a collection the DOI of all its versions; a collection
+   without one has none (scientific 1.0.0).
 Boxes are WGS 84 degrees: west, south, east, north. Texts are in one language; each has a catalogue of its own.
 """
 
@@ -92,7 +94,7 @@ class ProviderEntry:
 
 @dataclass(frozen=True)
 class CollectionEntry:
-    """One dataset with what its newest public version says."""
+    """One dataset with what its newest public version says; `doi` is that of all versions, empty if there is none."""
 
     id: str
     title: str
@@ -191,7 +193,7 @@ def collection(entry: CollectionEntry) -> pystac.Collection:
         stac_extensions=list(COLLECTION_EXTENSIONS),
         extra_fields={
             "version": entry.version,
-            "sci:doi": entry.doi,
+            **({"sci:doi": entry.doi} if entry.doi else {}),
             "sci:citation": entry.citation,
             "d4c:package": entry.package,
             "d4c:dguid": entry.dguid,

@@ -13,9 +13,10 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import override
 
-from catalog.citation import Citation
+from catalog.citation import Citation, is_test_doi
 from catalog.models import Asset, Dataset, Item, ItemLink, Version, VersionQuerySet
 from catalog.stac import Alternate, AssetEntry, Box, CollectionEntry, ItemEntry, LinkEntry, ProviderEntry
+from mirrors.models import Doi
 from mirrors.offer import lasting_offers
 from mirrors.selection import Ranking
 from releases.models import SourceFile
@@ -144,6 +145,16 @@ def citation_of(version: Version, language: str) -> Citation:
     return Citation(title=title, version=version.shown, year=version.year, doi=version.doi or "", language=language)
 
 
+def dataset_citation(version: Version, language: str, concept: Doi | None) -> Citation:
+    """Cite a dataset as a whole, with `version` as its newest: by the DOI of all versions if that leads somewhere."""
+    dataset = version.dataset
+    with override(language):
+        address = f"{settings.DFC_SITE_URL}{reverse('dataset', args=[dataset.identifier])}"
+    leads = concept is not None and concept.registered_at and not is_test_doi(concept.name)
+    doi = concept.name if concept is not None and leads else ""
+    return Citation(dataset.title, version="", year=version.year, doi=doi, language=language, address=address)
+
+
 def item_entry(
     version: Version, item: Item, assets: Sequence[AssetEntry], links: Sequence[LinkEntry], language: str
 ) -> ItemEntry:
@@ -209,14 +220,17 @@ def start_of(day: date | None) -> datetime:
 def collections(language: str) -> Iterator[CollectionEntry]:
     """Give the Collection of every dataset with a listed version."""
     with override(language):
-        for _, around in with_neighbours():
-            if around.after is None:
-                yield collection_entry(around.newest, language)
+        for page in pages(with_neighbours()):
+            newest = [around.newest for _, around in page if around.after is None]
+            concepts = {one.dataset_id: one for one in Doi.objects.concepts_of([one.dataset for one in newest])}
+            for version in newest:
+                yield collection_entry(version, language, concepts.get(version.dataset_id))
 
 
-def collection_entry(version: Version, language: str) -> CollectionEntry:
-    """Describe a dataset, with `version` as its newest."""
+def collection_entry(version: Version, language: str, concept: Doi | None) -> CollectionEntry:
+    """Describe a dataset, with `version` as its newest; its DOI is that of all versions, and never that of one."""
     dataset = version.dataset
+    citation = dataset_citation(version, language, concept)
     return CollectionEntry(
         id=dataset.identifier,
         title=dataset.title,
@@ -228,13 +242,13 @@ def collection_entry(version: Version, language: str) -> CollectionEntry:
         starts_at=start_of(dataset.starts_on),
         ends_at=start_of(dataset.ends_on),
         version=version.number,
-        doi=version.doi or "",
-        citation=citation_of(version, language).text,
+        doi=dataset.concept_doi,
+        citation=citation.text,
         package=dataset.package.slug,
         dguid=dataset.dguid,
         region=dataset.region,
         vintage=dataset.vintage,
-        links=tuple(collection_links(version, language)),
+        links=tuple(collection_links(version, language, citation)),
     )
 
 
@@ -245,11 +259,11 @@ def box_of(dataset: Dataset) -> Box:
     return (west, south, east, north)
 
 
-def collection_links(version: Version, language: str) -> list[LinkEntry]:
+def collection_links(version: Version, language: str, citation: Citation) -> list[LinkEntry]:
     dataset = version.dataset
     return [
         LinkEntry("self", collection_href(dataset, language), JSON, dataset.title),
-        LinkEntry("cite-as", f"https://doi.org/{version.doi}", HTML, version.doi or ""),
+        LinkEntry("cite-as", citation.url, HTML, citation.doi or dataset.title),
         LinkEntry("license", dataset.licence.url, HTML, dataset.licence.title),
         LinkEntry("alternate", page_href(version, language), HTML, f"{dataset.title}, {version.shown}"),
         LinkEntry("item", item_href(version, language), GEOJSON, version.shown),

@@ -43,7 +43,7 @@ from dfc_site.entries import (
     with_neighbours,
 )
 from mirrors import verify
-from mirrors.models import Mirror
+from mirrors.models import Doi, Mirror
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
@@ -143,12 +143,13 @@ def write_tiles(
     """Write the tile items of one version; the file carries its Collection along."""
     target = folder / version.dataset.identifier / f"{version.shown}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
+    described = collection_entry(around.newest, language, Doi.objects.concept_of(version.dataset))
     write_items(
         target,
         tile_items(version, around, language, now=now),
         asset_keys=asset_keys(tiles=True, item__version=version),
         mirrors=mirrors,
-        collections={version.dataset.identifier: document(collection(collection_entry(around.newest, language)))},
+        collections={version.dataset.identifier: document(collection(described))},
     )
 
 
@@ -209,13 +210,13 @@ def validate_description(step: StepContext, release_id: int) -> None:
     version = Release.objects.get(pk=release_id).version
     version = Version.objects.select_related("dataset__package", "dataset__licence").get(pk=version.pk)
     items = [version.items.get(tile=""), *version.items.exclude(tile="").order_by("tile")[:SAMPLED_TILES]]
-    around = Neighbours(None, None, version)
+    around, concept = Neighbours(None, None, version), Doi.objects.concept_of(version.dataset)
     step.progress(total_units=len(LANGUAGES) * (len(items) + 1))
     done = 0
     for language in LANGUAGES:
         with override(language):
             entries = entries_of([(version, around)], items, language, now=timezone.now())
-            documents = [document(collection(collection_entry(version, language)))]
+            documents = [document(collection(collection_entry(version, language, concept)))]
             documents += [document(item(entry)) for entry in entries]
         for one in documents:
             validate(one)

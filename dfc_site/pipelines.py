@@ -122,6 +122,10 @@ RECHECK_COPY = Pipeline(
     name="recheck-copy",
     stages=(Stage("verify", _("Verify"), recheck.expand_copy, ("mirrors.checks.recheck.recheck_copy",)),),
 )
+REREAD = Pipeline(
+    name="reread",
+    stages=(Stage("queue", _("Queue"), recheck.expand_reread, ("mirrors.checks.recheck.queue_deposit",)),),
+)
 SWEEP = Pipeline(
     name="sweep",
     stages=(Stage("verify", _("Verify"), recheck.expand_sweep, ("mirrors.checks.recheck.sweep_mirror",)),),
@@ -226,6 +230,7 @@ MIRRORS = (
     PROBE,
     RECHECK,
     RECHECK_COPY,
+    REREAD,
     SWEEP,
     SURVEY,
     END_SERVICE,

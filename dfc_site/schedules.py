@@ -22,6 +22,7 @@ FORGOTTEN = (
     "probe",
     "recheck",
     "recheck-copy",
+    "reread",
     "sweep",
     "survey",
     "old-checks",

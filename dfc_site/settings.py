@@ -90,13 +90,13 @@ DFC_INGEST_MAX_INDEX_BYTES = read_int("DFC_INGEST_MAX_INDEX_BYTES", 2 << 30, at_
 DFC_WATCH_EVERY_S = read_seconds("DFC_WATCH_EVERY_S", 86_400)
 
 # Mirrors: the age at which a proof no longer lets its copy be offered; the age at which the copy is read again, how
-# much one run reads, how often a run begins; how often a mirror is probed. A survey compares what each mirror says of
-# its files, every so many days a version, and samples some copies. What a service proves by its own checksum is read
-# through its public address all the same, after DFC_REREAD_DAYS. Checks older than DFC_CHECKS_KEPT_DAYS move to
-# Parquet.
+# much of a mirror that has no number of its own is read in a day, how often what is due is looked for; how often a
+# mirror is probed. A survey compares what each mirror says of its files, every so many days a version, and samples
+# some copies. What lies at a service of others is read through its public address as soon as it is public, and again
+# after DFC_REREAD_DAYS. Checks older than DFC_CHECKS_KEPT_DAYS move to Parquet.
 DFC_REPLICA_AGE_DAYS = read_int("DFC_REPLICA_AGE_DAYS", 90, at_least=1)
 DFC_RECHECK_DAYS = read_int("DFC_RECHECK_DAYS", 30, at_least=1)
-DFC_RECHECK_GIB = read_int("DFC_RECHECK_GIB", 50, at_least=1)
+DFC_RECHECK_GIB = read_int("DFC_RECHECK_GIB", 250, at_least=1)
 DFC_REREAD_DAYS = read_int("DFC_REREAD_DAYS", 365, at_least=1)
 DFC_SURVEY_EVERY_S = read_seconds("DFC_SURVEY_EVERY_S", 3600)
 DFC_SURVEY_DAYS = read_int("DFC_SURVEY_DAYS", 7, at_least=1)

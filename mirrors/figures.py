@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 
 from catalog.models import Asset
+from mirrors.checks.budget import budget_of, cycle_days
+from mirrors.hidden import in_draft
 from mirrors.models import PUBLIC, Examination, Mirror, MirrorDay, MirrorProbe, Replica
 
 DAYS = 30
@@ -18,7 +20,10 @@ PUBLIC_COPY = Q(asset__item__version__state__in=PUBLIC)
 
 @dataclass(frozen=True)
 class Figures:
-    """One mirror in numbers; `waiting` and `bad` are copies of public files. None is what nobody knows yet."""
+    """One mirror in numbers; `waiting` and `bad` are copies of public files. None is what nobody knows yet.
+
+    `cycle_days` is how long reading all of it once takes at its budget of a day; None where nothing is read again.
+    """
 
     mirror: Mirror
     copies: int = 0
@@ -28,6 +33,8 @@ class Figures:
     bad: int = 0
     versions: int = 0
     used_bytes: int = 0
+    daily_read_bytes: int = 0
+    cycle_days: int | None = None
     last_verified_at: datetime | None = None
     oldest_proof_at: datetime | None = None
     answered_at: datetime | None = None
@@ -53,10 +60,12 @@ def figures(*, now: datetime) -> list[Figures]:
     found = []
     for mirror in Mirror.objects.filter(is_enabled=True):
         one = Figures(mirror, **counted.get(mirror.pk, {}))
-        probe = probes.get(mirror.pk)
+        probe, budget_bytes = probes.get(mirror.pk), budget_of(mirror)
         found.append(
             replace(
                 one,
+                daily_read_bytes=budget_bytes,
+                cycle_days=cycle_days(one.used_bytes, budget_bytes),
                 answered_at=answered.get(mirror.pk),
                 latency_ms=probe.latency_ms if probe else None,
                 probe=probe,
@@ -109,6 +118,7 @@ def unreachable_files(*, now: datetime) -> int:
     """Count the public files of which nobody can be sent to any copy at this moment."""
     fresh = now - timedelta(days=settings.DFC_REPLICA_AGE_DAYS)
     good = Replica.objects.filter(
+        ~in_draft(),
         asset=OuterRef("pk"),
         state=Replica.State.VERIFIED,
         verified_at__gte=fresh,

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Max, Q
 
 from catalog.models import Asset
+from mirrors.hidden import in_draft
 from mirrors.models import Check, Mirror, Replica
 from mirrors.selection import CLOCK_SKEW, PROVING_LEVELS, Candidate, Client, Ranking, rank
 
@@ -31,6 +32,7 @@ def candidates(assets: Iterable[Asset], *, now: datetime) -> dict[int, list[Cand
             proved_at=Max("checks__at", filter=PROVED & timely),
             full_at=Max("checks__at", filter=FULL & timely),
             failed_at=Max("checks__at", filter=FAILED),
+            is_in_draft=in_draft(),
         )
         .order_by("mirror_id")
     )
@@ -65,6 +67,7 @@ def candidate(replica: Replica) -> Candidate:
         proved_at=proved_at,
         proved_level=int(level) if proved_at else None,
         failed_at=getattr(replica, "failed_at", None),
+        is_in_draft=getattr(replica, "is_in_draft", False),
     )
 
 

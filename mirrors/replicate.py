@@ -21,12 +21,14 @@ from mirrors.deposits.as_planned import refuse_unfit, refuse_unplanned
 from mirrors.deposits.lineage import await_turn
 from mirrors.deposits.record import digest_of, record
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError, NoMirrorError
-from mirrors.models import Deposit, Mirror, Policy, Replica
+from mirrors.models import PUBLIC, Deposit, Mirror, Policy, Replica
+from releases.catalogue import request_edition
 from releases.descriptions import request_descriptions
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Job, Release
+from releases.rereads import request_reread
 
 QUESTIONS = 6  # that a mirror is asked at most to make a place for a version
 
@@ -362,6 +364,12 @@ def publish_deposit(step: StepContext, deposit_id: int) -> None:
             described_digest=digest_of(described),
             described_at=timezone.now(),
         )
+        if deposit.mirror.kind != Mirror.Kind.LOCAL:
+            # Also before the version is public: whichever of the two is committed last has a job that sees both.
+            request_reread(deposit.version_id, cause=f"deposit:{name_of(deposit)}")
+        shown = Version.objects.filter(pk=deposit.version_id, state__in=PUBLIC).exists()
+        if backend.traits.has_drafts and shown:  # till now nobody was sent there
+            request_edition(f"{deposit.version}: public at {deposit.mirror.slug}", now=timezone.now())
         if receipt.landing_url:  # the records elsewhere name this one from now on
             request_descriptions(deposit.version.dataset_id, cause=f"deposit:{name_of(deposit)}")
 

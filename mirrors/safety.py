@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum
 
 from catalog.models import Asset
+from mirrors.hidden import in_draft
 from mirrors.models import Check, Mirror, Replica, ReplicaQuerySet
 from mirrors.selection import CLOCK_SKEW, PROVING_LEVELS
 
@@ -113,6 +114,7 @@ def proved(replicas: ReplicaQuerySet, *, now: datetime) -> ReplicaQuerySet:
     proofs = checks.filter(result=Check.Result.PASSED, level__in=PROVING_LEVELS, at__lte=now + CLOCK_SKEW)
     failures = checks.exclude(result=Check.Result.PASSED)
     there = replicas.filter(
+        ~in_draft(),
         state=Replica.State.VERIFIED,
         mirror__is_enabled=True,
         mirror__is_sandbox=False,

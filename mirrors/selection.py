@@ -1,8 +1,8 @@
 """Which copies may be offered to a client, in which order, and why the others may not. Pure.
 
 1. Offered is what is verified by a full re-read (L4) or the mirror's own checksum (L2), not older than the age
-   limit, with nothing newer that failed, on an enabled mirror that answers and is not paused. A proof dated in the
-   future is none: some checker's clock is wrong, and the copy would never be due again.
+   limit, with nothing newer that failed, on an enabled mirror that answers and is not paused, and there in no draft.
+   A proof dated in the future is none: some checker's clock is wrong, and the copy would never be due again.
 2. The mirror that the client asked for comes first; then tiers in their order.
 3. Inside a tier the order is weighted by nothing but rendezvous hashing of client and file, so that one client
    stays with one mirror and many clients spread.
@@ -35,6 +35,7 @@ class Candidate:
     proved_at: datetime | None
     proved_level: int | None
     failed_at: datetime | None
+    is_in_draft: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,9 @@ def rank(candidates: Sequence[Candidate], client: Client, *, file: str, now: dat
 
 def exclusion(one: Candidate, now: datetime, age: timedelta) -> Exclusion | None:
     """Say why a copy may not be offered; None if it may."""
-    if not one.is_enabled:
-        return Exclusion(one, "disabled", "the mirror is out of service")
-    if one.mirror_state == "paused":
-        return Exclusion(one, "paused", "the mirror is paused by its operator")
+    closed = closure(one)
+    if closed:
+        return Exclusion(one, *closed)
     if one.state != "verified":
         return Exclusion(one, one.state, f"the copy is {one.state}")
     if one.proved_at is None or one.proved_level not in PROVING_LEVELS:
@@ -84,6 +84,15 @@ def exclusion(one: Candidate, now: datetime, age: timedelta) -> Exclusion | None
     if finding:
         return Exclusion(one, *finding)
     return Exclusion(one, "silent", "the mirror does not answer") if one.mirror_state == "silent" else None
+
+
+def closure(one: Candidate) -> tuple[str, str] | None:
+    """Say why nobody may be sent to the place of a copy, whatever it is like; None if people may."""
+    if not one.is_enabled:
+        return "disabled", "the mirror is out of service"
+    if one.mirror_state == "paused":
+        return "paused", "the mirror is paused by its operator"
+    return ("draft", "it lies in a draft that is not public yet") if one.is_in_draft else None
 
 
 def doubt(proved_at: datetime, failed_at: datetime | None, now: datetime, age: timedelta) -> tuple[str, str] | None:

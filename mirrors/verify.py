@@ -3,8 +3,8 @@
 import hashlib
 import random
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -15,6 +15,7 @@ from catalog.models import Asset, PieceTable
 from catalog.storable import storable
 from catalog.storage.connect import own_storage
 from mirrors.backends.base import MirrorBackend, RemoteStat
+from mirrors.checks.budget import ReadAt, charged
 from mirrors.checks.incidents import copy_is_bad, copy_is_good
 from mirrors.connect import connect, traits_of
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError, UnverifiedError
@@ -34,9 +35,6 @@ STATES = {
 PUBLICLY = " through the public address"
 PROVING = (Check.Level.CHECKSUM, Check.Level.FULL)
 Progress = Callable[[int], None]
-
-
-ReadAt = Callable[[int, int], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,23 @@ def check_replica(
 ) -> Check:
     """Look at one copy at one level, and write what was found and what follows from it in one transaction.
 
-    Bytes are read by the backend, or by `read_at` where they are to come another way (mirrors/checks/public.py).
+    Bytes are read by the backend, or by `read_at` where they are to come another way (mirrors/checks/public.py), and
+    charged to the mirror's day.
     A mirror that does not answer raises MirrorUnavailableError and writes nothing: silence is no verdict. Neither is
     what a mirror shows while it has accepted more: MirrorSettlingError.
     """
     how = How(read_at, PUBLICLY) if read_at else by_backend(replica, backend)
-    return record(replica, look(replica, backend, level, progress or ignore, how), level=level, now=now)
+    with charged(replica.mirror, most_bytes(replica, level), now=now) as meter:
+        finding = look(replica, backend, level, progress or ignore, replace(how, read=meter.reading(how.read)))
+    return record(replica, finding, level=level, now=now)
+
+
+def most_bytes(replica: Replica, level: int) -> int:
+    """Give how much of a copy a look at a level reads at most, short of large pieces of our own."""
+    if level <= Check.Level.CHECKSUM:
+        return 0
+    size_bytes = replica.asset.size_bytes
+    return size_bytes if level == Check.Level.FULL else min(SAMPLES * SAMPLE_BYTES, size_bytes)
 
 
 def by_backend(replica: Replica, backend: MirrorBackend) -> How:

@@ -12,6 +12,7 @@ from releases.errors import PublicationError
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 from releases.models import Release
+from releases.rereads import request_reread
 from releases.revisions import number_texts
 from releases.states import Move
 
@@ -39,3 +40,4 @@ def make_public(step: StepContext, release_id: int) -> None:
         )
         number_texts(described, release, now=now)
         request_edition(f"{release.version}: published", now=now)
+        request_reread(release.version_id, cause=f"release:{release_id}", now=now)

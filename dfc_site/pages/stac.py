@@ -13,7 +13,7 @@ from catalog.stac import collection, document, item
 from dfc_site.entries import LISTED, Neighbours, collection_entry, entries_of, latest, listed_versions
 from dfc_site.export import POINTER
 from mirrors.connect import connect
-from mirrors.models import Mirror
+from mirrors.models import Doi, Mirror
 from mirrors.redirect import open_to_all
 
 ORIGIN = "origin"
@@ -49,7 +49,8 @@ def collection_document(request: HttpRequest, identifier: str) -> HttpResponse:
     with override(language):
         if not versions:
             return gone(identifier)
-        entry = collection_entry(latest(versions), language)
+        newest = latest(versions)
+        entry = collection_entry(newest, language, Doi.objects.concept_of(newest.dataset))
     return open_to_all(JsonResponse(document(collection(entry)), json_dumps_params={"ensure_ascii": False}))
 
 

@@ -8,6 +8,7 @@ from django.db.models import Count, Sum
 
 from catalog.models import Asset, CatalogueChange, Version
 from catalog.search import LISTED
+from mirrors.hidden import in_draft
 from mirrors.models import Replica
 
 LASTS_S = 300
@@ -44,7 +45,9 @@ def count(now: datetime) -> Totals:
     files = Asset.objects.filter(item__version__state__in=LISTED).aggregate(
         files=Count("pk"), size_bytes=Sum("size_bytes", default=0)
     )
-    copies = Replica.objects.proved().aggregate(
-        copies=Count("pk"), operators=Count("mirror__operator", distinct=True)
+    copies = (
+        Replica.objects.proved()
+        .filter(~in_draft())
+        .aggregate(copies=Count("pk"), operators=Count("mirror__operator", distinct=True))
     )
     return Totals(**versions, **files, **copies, counted_at=now)

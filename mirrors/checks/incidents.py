@@ -11,6 +11,7 @@ from catalog.models import Version
 from mirrors.models import Check, Incident, Mirror, MirrorMove, Replica
 from releases.jobs import engine, steering
 from releases.models import Job, Step
+from releases.rereads import request_reread
 
 KINDS = {Check.Result.DAMAGED: Incident.Kind.DAMAGED, Check.Result.MISSING: Incident.Kind.MISSING}
 
@@ -42,8 +43,13 @@ def copy_is_bad(replica: Replica, check: Check) -> None:
 
 
 def copy_is_good(replica: Replica, check: Check) -> None:
-    """End the open incident of a copy that a check has proved again."""
-    Incident.objects.filter(replica=replica, ended_at=None).update(ended_at=check.at, ended_by=check)
+    """End the open incident of a copy that a check has proved again; at a service it is then read publicly."""
+    incident = Incident.objects.filter(replica=replica, ended_at=None).first()
+    if incident is None:
+        return
+    Incident.objects.filter(pk=incident.pk).update(ended_at=check.at, ended_by=check)
+    if replica.mirror.kind != Mirror.Kind.LOCAL:
+        request_reread(replica.asset.item.version_id, cause=f"incident:{incident.pk}")
 
 
 def sweep(mirror: Mirror, check: Check) -> None:

@@ -26,6 +26,7 @@ from mirrors.checks.knock import Reply, knock
 from mirrors.checks.recheck import start_recheck
 from mirrors.connect import OPENED_KINDS, connect
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
+from mirrors.hidden import in_draft
 from mirrors.models import Mirror, MirrorDay, MirrorProbe, Replica
 from mirrors.offer import address_of
 from mirrors.verify import checker
@@ -88,7 +89,7 @@ def look_at(mirror: Mirror) -> Seen:
 
 def any_copy(mirror: Mirror) -> Replica | None:
     """Give a verified copy of a public file at a mirror, another one each time."""
-    copies = Replica.objects.proved().filter(mirror=mirror).select_related("asset", "mirror")
+    copies = Replica.objects.proved().filter(~in_draft(), mirror=mirror).select_related("asset", "mirror")
     ends = copies.aggregate(first=Min("pk"), last=Max("pk"))
     if ends["first"] is None:
         return None

@@ -9,10 +9,12 @@ A kill at any line leaves an open incident and a step that begins again at 1.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from django.utils import timezone
 
 from catalog.storage.files import OpenAt
+from mirrors.checks.budget import charged
 from mirrors.checks.incidents import mirror_is_silent
 from mirrors.connect import connect
 from mirrors.errors import (
@@ -24,7 +26,7 @@ from mirrors.errors import (
 )
 from mirrors.models import OWN_SLUG, Check, Incident, Replica
 from mirrors.replicate import store
-from mirrors.verify import Finding, check_replica, look
+from mirrors.verify import Finding, by_backend, check_replica, look
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 
@@ -70,7 +72,10 @@ def look_whole(step: StepContext, replica: Replica) -> Finding:
     """Read what lies at a copy's place, without a verdict: the check that found it bad stands already."""
     step.progress(total_bytes=replica.asset.size_bytes)
     backend = connect(replica.mirror)
-    return look(replica, backend, Check.Level.FULL, lambda done: step.progress(done_bytes=done))
+    how = by_backend(replica, backend)
+    with charged(replica.mirror, replica.asset.size_bytes, now=timezone.now()) as meter:
+        how = replace(how, read=meter.reading(how.read))
+        return look(replica, backend, Check.Level.FULL, lambda done: step.progress(done_bytes=done), how)
 
 
 def good_copy(step: StepContext, bad: Replica) -> Replica:

@@ -15,10 +15,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from mirrors.backends.base import MirrorBackend, RemoteStat
+from mirrors.checks.due import answering
 from mirrors.checks.incidents import mirror_is_silent
 from mirrors.checks.probe import any_copy
 from mirrors.checks.recheck import look_again
-from mirrors.connect import OPENED_KINDS, connect
+from mirrors.connect import connect
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError, MirrorUnavailableError
 from mirrors.models import PUBLIC, Check, Deposit, Mirror, Replica
 from mirrors.replicate import draft_of, find
@@ -31,8 +32,9 @@ MOST_DEPOSITS = 200
 
 def expand_survey(_period: int) -> Sequence[StepSpec]:
     """One step a mirror that answers; none of them is waited for by another."""
-    answering = Mirror.objects.filter(is_enabled=True, state=Mirror.State.ANSWERS, kind__in=OPENED_KINDS)
-    return [StepSpec("mirrors.checks.survey.survey_mirror", one.pk, one.name, is_required=False) for one in answering]
+    return [
+        StepSpec("mirrors.checks.survey.survey_mirror", one.pk, one.name, is_required=False) for one in answering()
+    ]
 
 
 def survey_mirror(step: StepContext, mirror_id: int) -> None:

@@ -12,6 +12,7 @@ from django.db.models import DateTimeField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from catalog.citation import is_test_doi
 from catalog.models import Dataset, Version
 from mirrors.backends.base import Record
 from mirrors.connect import connect, traits_of
@@ -22,6 +23,7 @@ from mirrors.doi.connect import provider_of
 from mirrors.errors import AskStaffError
 from mirrors.models import Deposit, Doi, Mirror
 from mirrors.replicate import draft_of, find
+from releases.catalogue import request_edition
 from releases.descriptions import request_descriptions
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
@@ -129,6 +131,9 @@ def bring_doi(step: StepContext, doi_id: int) -> None:
             registered_at=Coalesce("registered_at", Value(now, output_field=DateTimeField())),
             updated_at=now,
         )
+        if newest.version is None and newest.registered_at is None and not is_test_doi(newest.name):
+            # The catalogue cites the dataset by it from now on.
+            request_edition(f"{newest.dataset}: {newest.name} leads to it", now=now)
 
 
 def until_settled(read: Callable[[], Record], act: Callable[[Record], None]) -> Record:

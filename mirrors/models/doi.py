@@ -1,5 +1,6 @@
 """DOIs: what we named, and what its registrar has of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import models
@@ -12,7 +13,11 @@ from catalog.models import Dataset, Version
 class DoiQuerySet(models.QuerySet["Doi"]):
     def concept_of(self, dataset: Dataset) -> "Doi | None":
         """Give the DOI of all versions of a dataset."""
-        return self.filter(dataset=dataset, version=None).first()
+        return self.concepts_of([dataset]).first()
+
+    def concepts_of(self, datasets: Sequence[Dataset]) -> "DoiQuerySet":
+        """Give the DOIs of all versions of each of many datasets, as far as there are any."""
+        return self.filter(dataset__in=datasets, version=None)
 
 
 class Doi(models.Model):

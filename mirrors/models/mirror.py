@@ -133,6 +133,12 @@ class Mirror(models.Model):
         blank=True,
         help_text=_("What the operator gives us; empty where there is no limit."),
     )
+    daily_read_bytes = models.BigIntegerField(
+        _("bytes read again in a day"),
+        null=True,
+        blank=True,
+        help_text=_("How much is read again by itself; empty for the usual (DFC_RECHECK_GIB), 0 for nothing."),
+    )
     has_range = models.BooleanField(_("answers ranges"), default=True)
     has_cors = models.BooleanField(_("answers browsers (CORS)"), default=True)
     offers_web_seed = models.BooleanField(_("offers web seeds"), default=True)
@@ -158,6 +164,10 @@ class Mirror(models.Model):
             models.CheckConstraint(
                 name="mirror_capacity_not_negative",
                 condition=Q(capacity_bytes__isnull=True) | Q(capacity_bytes__gte=0),
+            ),
+            models.CheckConstraint(
+                name="mirror_daily_read_not_negative",
+                condition=Q(daily_read_bytes__isnull=True) | Q(daily_read_bytes__gte=0),
             ),
         ]
 
@@ -228,14 +238,23 @@ class MirrorDayQuerySet(models.QuerySet["MirrorDay"]):
         passed = int(probe.result == MirrorProbe.Result.PASSED)
         self.filter(pk=row.pk).update(probes=F("probes") + 1, passed=F("passed") + passed)
 
+    def charge(self, mirror_id: int, on: date, size_bytes: int) -> None:
+        """Add bytes to what was read of a mirror on a day in UTC; less than nothing gives back what was not read."""
+        row, _made = self.get_or_create(mirror_id=mirror_id, on=on)
+        self.filter(pk=row.pk).update(read_bytes=F("read_bytes") + size_bytes)
+
 
 class MirrorDay(models.Model):
-    """How many probes of a mirror were made on one day in UTC, and how many of them it answered."""
+    """How many probes of a mirror were made on one day in UTC, how many of them it answered, and what was read of it.
+
+    `read_bytes` is what looks at copies have read (mirrors/checks/budget.py).
+    """
 
     mirror = models.ForeignKey(Mirror, models.PROTECT, related_name="days")
     on = models.DateField()
     probes = models.PositiveIntegerField(default=0)
     passed = models.PositiveIntegerField(default=0)
+    read_bytes = models.BigIntegerField(default=0, db_default=0)
     objects = MirrorDayQuerySet.as_manager()
 
     class Meta:

@@ -113,3 +113,9 @@ def number_findings(entry: MirrorEntry) -> Iterator[Finding]:
             _("its capacity of %(bytes)s bytes is below nothing. Leave it out if there is no limit.")
             % {"bytes": entry.capacity_bytes},
         )
+    if entry.daily_read_bytes is not None and entry.daily_read_bytes < 0:
+        yield (
+            "daily_read_bytes",
+            _("%(bytes)s bytes a day are below nothing. Write 0 if nothing is to be read again by itself.")
+            % {"bytes": entry.daily_read_bytes},
+        )

@@ -47,6 +47,7 @@ class MirrorEntry:
     owner_email: str = ""
     cost_per_gb_month: Decimal | None = None
     capacity_bytes: int | None = None
+    daily_read_bytes: int | None = None
     is_required: bool | None = None
 
 

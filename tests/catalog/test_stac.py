@@ -36,6 +36,13 @@ def test_a_collection_is_valid_and_speaks_of_its_newest_version() -> None:
     assert document["extent"]["temporal"]["interval"] == [[stac.instant(START), stac.instant(END)]]
 
 
+def test_a_collection_bears_the_doi_of_all_versions_and_without_one_none() -> None:
+    assert stac.document(stac.collection(COLLECTION))["sci:doi"] == COLLECTION.doi != ITEM.doi
+    without_doi = stac.document(stac.collection(replace(COLLECTION, doi="")))
+    validate(without_doi)
+    assert "sci:doi" not in without_doi
+
+
 @settings(max_examples=25)
 @given(items())
 def test_any_item_is_valid(entry: stac.ItemEntry) -> None:

@@ -13,7 +13,7 @@ from releases.models import Step
 from tests import factories
 from tests.factories import CONTENT
 
-OURS = ("repair", "sweep", "recheck", "recheck-copy")
+OURS = ("repair", "sweep", "recheck", "recheck-copy", "reread")
 
 
 @dataclass

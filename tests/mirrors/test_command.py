@@ -119,6 +119,12 @@ def test_a_capacity_below_nothing_is_refused(entry: MirrorEntry) -> None:
     assert add_mirror(replace(entry, capacity_bytes=0), now=timezone.now()).capacity_bytes == 0
 
 
+def test_a_budget_of_a_day_below_nothing_is_refused(entry: MirrorEntry) -> None:
+    with pytest.raises(MirrorRefusedError, match="-1 bytes a day are below nothing"):
+        add_mirror(replace(entry, daily_read_bytes=-1), now=timezone.now())
+    assert add_mirror(replace(entry, daily_read_bytes=0), now=timezone.now()).daily_read_bytes == 0
+
+
 @pytest.mark.parametrize("theirs", [".", "inside", "inside/deeper"])
 @pytest.mark.parametrize("ours", [".", "inside", "inside/deeper", "link"])
 def test_one_directory_does_not_count_as_two_copies(entry: MirrorEntry, folder: Path, ours: str, theirs: str) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from catalog.models import Asset, Version
 from mirrors.checks.recheck import look_again, start_recheck
 from mirrors.connect import connect, traits_of
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError
-from mirrors.models import Check, Deposit, Incident, Mirror, Replica
+from mirrors.models import Check, Deposit, Incident, Mirror, MirrorDay, Replica
 from mirrors.registry.doctor import examine
 from mirrors.replicate import owe_replicas, start_deposit
 from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
+from tests.fakes.faults import ALWAYS
 from tests.fakes.internet_archive import ACCESS, GLOBAL, SECRET, InternetArchive, Item
 from tests.mirrors.archives import archive
 
@@ -88,8 +90,6 @@ def test_a_version_is_brought_to_the_archive(brought: Brought) -> None:
     brought.deposit.refresh_from_db()
     assert brought.deposit.state == Deposit.State.PUBLIC
     assert brought.deposit.landing_url == f"https://archive.org/details/{brought.identifier}"
-    checks = Check.objects.values_list("level", "method")
-    assert set(checks) == {(Check.Level.CHECKSUM, "sha1 of the mirror")}
     files = brought.server.items[brought.identifier].files
     assert {name: file.content for name, file in files.items()}["sources/routes.bin"] == ROUTES
     copy = Replica.objects.get(asset=brought.assets[1])
@@ -111,6 +111,50 @@ def test_no_item_is_made_while_its_publication_is_stopped(brought: Brought) -> N
     assert any("its publication was stopped" in step.error for step in brought.waiting())
     Job.objects.filter(pk=publication.pk).update(state=Job.State.OPEN, ended_at=None)
     brought.run(10)
+    assert brought.copies() == [Replica.State.VERIFIED] * 2
+
+
+def history(brought: Brought) -> list[list[tuple[int, str]]]:
+    """Give level and method of each check, for each of the files, the oldest check first."""
+    copies = [Replica.objects.get(asset=asset, mirror=brought.deposit.mirror) for asset in brought.assets]
+    return [list(one.checks.order_by("at", "pk").values_list("level", "method")) for one in copies]
+
+
+def test_what_became_public_is_read_once_through_its_public_address_without_anybody_asking(brought: Brought) -> None:
+    brought.run(10)
+    proofs = [(2, "sha1 of the mirror"), (4, "sha256, full re-read through the public address")]
+    assert history(brought) == [proofs, proofs]
+    assert Job.objects.get(pipeline="reread").key == "reread:deposit:ca_roads:1.0.0:archive"
+    engine.start("reread:again", "reread", brought.deposit.version_id)
+    brought.run(5)
+    assert history(brought) == [proofs, proofs]
+    assert MirrorDay.objects.get().read_bytes == sum(one.size_bytes for one in brought.assets)
+
+
+def test_what_people_do_not_see_yet_just_after_it_became_public_is_waited_for(brought: Brought) -> None:
+    brought.server.faults.plan("GET /download/*", "error-before:404", ALWAYS)
+    Mirror.objects.update(settle_s=60)
+    brought.run(10)
+    assert {step.function for step in brought.waiting()} == {"mirrors.checks.recheck.recheck_copy"}
+    assert [step.attempts for step in brought.waiting()] == [0, 0]
+    Deposit.objects.update(described_at=timezone.now() - timedelta(seconds=61))
+    Step.objects.filter(state=Step.State.DUE).update(due_at=timezone.now())
+    brought.run(5)
+    failed = Step.objects.filter(state=Step.State.FAILED)
+    assert [step.error.partition(": ")[2][:15] for step in failed] == ["it is not there"] * 2
+
+
+def test_what_was_put_again_is_read_publicly_again(brought: Brought, own_storage_dir: Path) -> None:
+    factories.proved(brought.assets[1], factories.mirror("origin", endpoint=str(own_storage_dir)))
+    brought.run(10)
+    brought.server.flip(brought.identifier, "sources/routes.bin", 77)
+    start_recheck(Replica.objects.get(asset=brought.assets[1], mirror=brought.deposit.mirror), now=timezone.now())
+    for _ in range(3):
+        brought.run(10)
+        brought.server.drain()
+    checks = [(check.level, check.result) for check in Check.objects.filter(replica__asset=brought.assets[1])]
+    assert checks.count((4, "damaged")) == 1
+    assert history(brought)[1][-1] == (4, "sha256, full re-read through the public address")
     assert brought.copies() == [Replica.State.VERIFIED] * 2
 
 

@@ -12,9 +12,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from catalog.models import Asset, Version
+from catalog.models import Version
 from catalog.templatetags.amounts import plain_size
-from mirrors.checks.recheck import due_copies, queue_due, request_recheck, start_recheck
+from mirrors.checks.due import answering, due_copies
+from mirrors.checks.recheck import request_recheck, start_recheck
 from mirrors.errors import MirrorUnavailableError, NotQueueableError
 from mirrors.models import Check, Incident, Mirror, Replica
 from releases.errors import NotAllowedError
@@ -39,14 +40,18 @@ def aged(days: dict[str, int]) -> None:
 
 
 def due() -> list[str]:
-    return [one.mirror.slug for one in due_copies(now=timezone.now())]
+    return [one.mirror.slug for mirror in answering() for one in due_copies(mirror, now=timezone.now())]
 
 
 def test_only_what_was_proved_too_long_ago_is_due_the_oldest_first(kept: Kept, settings: Any) -> None:
     settings.DFC_RECHECK_DAYS = 30
     kept.add("third")
     aged({"origin": 40, "second": 50, "third": 29})
-    assert due() == ["second", "origin"]
+    assert due() == ["origin", "second"]
+    younger = many(kept, 1)[0]
+    Replica.objects.filter(pk=younger.pk).update(verified_at=timezone.now() - timedelta(days=45))
+    waiting = due_copies(younger.mirror, now=timezone.now())
+    assert list(waiting) == [kept.copies["second"], younger]
 
 
 @pytest.mark.parametrize(
@@ -67,20 +72,13 @@ def test_what_cannot_or_need_not_be_kept_good_is_not_due(kept: Kept, spoil: Any)
     assert due() == []
 
 
-def test_a_run_reads_no_more_than_its_budget_but_always_one_copy(kept: Kept, settings: Any) -> None:
-    aged({"origin": 40, "second": 50})
-    settings.DFC_RECHECK_GIB = 1
-    Asset.objects.update(size_bytes=3 << 29)
-    assert due() == ["second"]
-    Asset.objects.update(size_bytes=1 << 29)
-    assert due() == ["second", "origin"]
-
-
 def test_what_is_due_is_re_read_in_full_once(kept: Kept) -> None:
     aged({"origin": 40, "second": 50})
     kept.flip("second")
     for number in (1, 2):
-        queue_due(factories.step("mirrors.checks.recheck.queue_due", number), number)
+        engine.start(f"recheck:{number}", "recheck", number)
+        for step in Step.objects.filter(job__key=f"recheck:{number}"):
+            engine.run_step(step.pk, has_heartbeat=False)
     assert Job.objects.filter(pipeline="recheck-copy").count() == 2
     mend()
     assert kept.history("origin") == [(4, "passed"), (4, "passed")]  # the second as the source of the repair

@@ -72,6 +72,7 @@ def test_what_is_left_empty_has_its_usual_value(desk: Client, typed: dict[str, s
         ("operator", "  ", "required"),
         ("jurisdiction", "ca", "is no country code"),
         ("capacity_bytes", "-1", "below nothing"),
+        ("daily_read_bytes", "-1", "below nothing"),
     ],
 )
 def test_the_form_refuses_what_the_command_refuses(
@@ -102,6 +103,18 @@ def test_a_change_keeps_its_own_directory_and_never_its_short_name(
 def history(desk: Client, mirror: Mirror) -> str:
     page: Any = desk.get(page_of(mirror, "history"))
     return " ".join(page.content.decode().split())
+
+
+def test_a_mirrors_budget_of_a_day_is_set_here_with_its_history_and_emptied_again(
+    desk: Client, typed: dict[str, str], tmp_path: Path
+) -> None:
+    mirror = factories.mirror("north", endpoint=str(tmp_path))
+    for typed_in, kept in (("5000", 5000), ("0", 0), ("", None)):
+        assert desk.post(page_of(mirror), typed | {"daily_read_bytes": typed_in}).status_code == 302
+        mirror.refresh_from_db()
+        assert mirror.daily_read_bytes == kept
+    page = history(desk, mirror)
+    assert '<del class="meta">5000</del> </p> <p> <ins>0</ins>' in page
 
 
 def test_fields_of_a_mirror_and_its_policies_have_a_history(

@@ -42,6 +42,7 @@ CANDIDATES = st.lists(
         proved_at=INSTANTS,
         proved_level=st.sampled_from((None, 0, 1, 2, 3, 4, 4, 4)),
         failed_at=INSTANTS,
+        is_in_draft=st.integers(0, 5).map(lambda number: not number),
     ),
     unique_by=lambda one: one.mirror,
     max_size=12,
@@ -86,6 +87,7 @@ def test_what_is_offered_is_proved_recently_and_by_nothing_less_than_a_checksum(
     for one in ranked(*candidates, client=client).offered:
         assert one.is_enabled
         assert one.mirror_state == "answers"
+        assert not one.is_in_draft
         assert one.state == "verified"
         assert one.proved_level in {2, 4}
         assert one.proved_at is not None
@@ -164,6 +166,7 @@ def test_a_copy_that_is_not_verified_is_excluded_under_the_name_of_its_state(sta
 
 def test_a_mirror_out_of_service_is_not_offered() -> None:
     assert code(replace(GOOD, is_enabled=False)) == "disabled"
+    assert code(replace(GOOD, is_in_draft=True)) == "draft"
     assert code(GOOD) is None
 
 

@@ -9,8 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from catalog.models import Asset, Dataset, Version
+from catalog.models import Asset, CatalogueChange, Dataset, Version
 from mirrors import replicate
+from mirrors.checks.due import due_copies
+from mirrors.checks.probe import any_copy
 from mirrors.connect import connect, open_zenodo
 from mirrors.deposits.discard import discard_deposit
 from mirrors.deposits.lineage import PREPARE
@@ -18,10 +20,12 @@ from mirrors.deposits.record import record
 from mirrors.deposits.tidy_drafts import tidy_mirror
 from mirrors.errors import MirrorRefusedError, NotDiscardableError
 from mirrors.models import Check, Deposit, Mirror, Policy, Replica
+from mirrors.offer import offers
 from mirrors.policies import fill
 from mirrors.registry.add_mirror import findings_of
 from mirrors.registry.mirror_entry import MirrorEntry
 from mirrors.replicate import find, owe_replicas, start_deposit, start_opening
+from mirrors.safety import safety_of
 from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
@@ -112,6 +116,31 @@ def test_a_version_becomes_a_record_once_all_of_it_is_verified(
     nested = Replica.objects.get(asset__path="sources/2021/roads.csv")
     assert nested.url == f"{SITE}/records/{public.record_id}/files/sources~2021~roads.csv"
     assert b"".join(connect(mirror).read(nested.locator)) == CONTENT + b"sources/2021/roads.csv"
+
+
+def test_what_lies_in_a_draft_is_offered_counted_asked_for_and_read_when_it_is_public_and_not_before(
+    server: FakeZenodo, mirror: Mirror, dataset: Dataset
+) -> None:
+    """An older version that a new policy brings there: it is public, and its record is not yet."""
+    version, now = edition(dataset, "1.0.0"), timezone.now()
+    deposit, assets = owed(version, mirror), list(Asset.objects.filter(item__version=version))
+
+    def seen() -> list[int]:
+        copies = sum(len(one.offered) for one in offers(assets, now=now).values())
+        held = safety_of([version.pk], now=now)[version.pk].copies
+        return [copies, held, int(any_copy(mirror) is not None), due_copies(mirror, now=now).count()]
+
+    start_deposit(deposit)
+    run("deposit")
+    assert set(Replica.objects.values_list("state", flat=True)) == {Replica.State.VERIFIED}
+    assert seen() == [0, 0, 0, 0]
+    before = CatalogueChange.objects.count()
+    start_opening(find(deposit.pk))
+    run("open-deposit")
+    assert seen() == [2, 1, 1, 2]
+    assert CatalogueChange.objects.count() == before + 1
+    run("reread")
+    assert Job.objects.filter(pipeline="recheck-copy").count() == 2
 
 
 @pytest.mark.parametrize("seed", range(3))

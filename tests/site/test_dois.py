@@ -13,13 +13,14 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.translation import gettext, override
 
-from catalog.models import Dataset, Version
+from catalog.models import Dataset, Edition, Version
 from dfc_site import demo
 from mirrors.models import Doi
 from releases.jobs import engine
 from releases.models import Job, Release
 from releases.propose import propose_withdrawal
 from releases.second import second_decision
+from tests import factories
 from tests.mirrors.datacite import Registry, registry
 from tests.site import walk
 
@@ -89,6 +90,44 @@ def test_a_dataset_is_cited_by_the_doi_of_all_its_versions_once_that_leads_somew
     assert f"[Data set]. https://doi.org/{concept}" in words_of(client, pages(version)[1])
     Doi.objects.filter(version=None).update(state="reserved", registered_at=None)
     assert f"https://doi.org/{concept}" not in words_of(client, pages(version)[1])
+
+
+def stac_of(client: Client, version: Version, language: str, item: str = "") -> Any:
+    address = f"/stac/collections/{version.dataset.identifier}{item and f'/items/{item}'}"
+    return client.get(address, {"lang": language}).json()
+
+
+def cited_as(document: Any) -> list[str]:
+    return [one["href"] for one in document["links"] if one["rel"] == "cite-as"]
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_stac_collection_bears_the_doi_of_all_versions_as_its_page_does_and_each_item_its_own(
+    version: Version, client: Client, language: str
+) -> None:
+    assert stac_of(client, version, language)["sci:doi"] == version.dataset.concept_doi
+    concept, address = of_datacite(version, "findable"), pages(version, language)[1]
+    collection = stac_of(client, version, language)
+    item = stac_of(client, version, language, version.items.get(tile="").item_id)
+    assert (collection["sci:doi"], item["properties"]["sci:doi"]) == (concept, f"{concept}.v1")
+    assert (cited_as(collection), cited_as(item)) == (
+        [f"https://doi.org/{concept}"],
+        [f"https://doi.org/{concept}.v1"],
+    )
+    assert collection["sci:citation"] in words_of(client, address)
+    assert f'rel="cite-as" href="https://doi.org/{concept}"' in client.get(address).content.decode()
+
+
+def test_without_a_doi_of_all_versions_that_of_the_newest_does_not_stand_for_it(
+    version: Version, client: Client
+) -> None:
+    of_datacite(version, "findable")
+    Doi.objects.filter(version=None).delete()
+    Dataset.objects.update(concept_doi="")
+    collection, page = stac_of(client, version, "en"), pages(version)[1]
+    assert "sci:doi" not in collection
+    assert cited_as(collection) == [f"{settings.DFC_SITE_URL}{page}"]
+    assert collection["sci:citation"] in words_of(client, page)
 
 
 def test_the_publication_shows_how_its_doi_became_findable(published: Release) -> None:
@@ -163,11 +202,20 @@ def test_a_version_gets_its_doi_of_datacite_through_faults_and_a_withdrawal_is_s
         for name in (str(version.doi), version.dataset.concept_doi):
             assert at.state(name) == "findable"
             agree(client, at, name)
+        assert f"https://doi.org/{version.dataset.concept_doi}" in in_the_catalogue()["sci:citation"]
         withdraw(version)
         engine.drain(60)
         agree(client, at, str(version.doi), GONE)
         assert at.attribute("descriptions", str(version.doi))[0]["description"] == "Withdrawn: The licence was wrong."
         assert at.server.faults.given
+
+
+def in_the_catalogue() -> Any:
+    """Give the one Collection of the newest edition."""
+    edition = Edition.objects.latest("pk")
+    text = factories.own_path(f"{edition.folder}/en/collections.json").read_text(encoding="utf-8")
+    (found,) = json.loads(text)["collections"]
+    return found
 
 
 def withdraw(version: Version) -> None:

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.models import Version
+from catalog.templatetags.amounts import plain_size
 from mirrors.checks.incidents import mirror_answers, mirror_is_silent
 from mirrors.models import Check, Incident, Mirror, MirrorDay, MirrorProbe, Replica
 from releases.models import Job
@@ -294,6 +295,18 @@ def test_thirty_days_are_bars_and_the_same_in_words(kept: Kept, client: Client) 
     ]
     assert "66.5% answered" in text(client, "/en/mirrors/")
     assert "66,5\xa0%" in client.get("/fr/mirrors/").content.decode()
+
+
+def test_each_mirror_says_how_long_reading_all_of_it_takes_at_its_budget(kept: Kept, client: Client) -> None:
+    size_bytes = kept.asset.size_bytes
+    for budget, words in (
+        (size_bytes, f"all can be read again in 1 day ({plain_size(size_bytes)} a day)"),
+        (size_bytes // 2, f"all can be read again in 2 days ({plain_size(size_bytes // 2)} a day)"),
+        (0, "nothing is read again by itself"),
+    ):
+        Mirror.objects.filter(slug="second").update(daily_read_bytes=budget)
+        assert " ".join(words.split()) in text(client, "/en/mirrors/")
+    assert "all can be read again in 1 day (250" in text(client, "/en/mirrors/")
 
 
 def test_an_installation_without_mirrors_says_what_comes_next(client: Client) -> None:

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import Count, Q
 from django.test import Client
 from django.utils import timezone
 
 from catalog.models import CatalogueChange, Version
 from catalog.storage.client import client_of
-from mirrors.checks.recheck import due_copies, start_recheck
+from mirrors.checks.due import due_copies
+from mirrors.checks.recheck import start_recheck
 from mirrors.checks.survey import survey_mirror
 from mirrors.connect import connect
 from mirrors.models import Check, Incident, Mirror, Replica
 from mirrors.policies import start_following
+from mirrors.verify import PUBLICLY
 from releases.jobs import engine
 from releases.models import Release, Step
 from tests import factories
@@ -46,7 +49,15 @@ def everywhere(published: Release, found: Services) -> Version:
         start_following(mirror, now=timezone.now())
     finish()
     assert set(Replica.objects.values_list("state", flat=True)) == {Replica.State.VERIFIED}, owed()
+    assert read_publicly() == {1}, "each copy at a service, once, without anybody asking"
     return published.version
+
+
+def read_publicly() -> set[int]:
+    """Give how often copies at the services were read through their public addresses."""
+    elsewhere = Replica.objects.exclude(mirror__kind=Mirror.Kind.LOCAL)
+    publicly = Q(checks__level=Check.Level.FULL, checks__method__endswith=PUBLICLY)
+    return set(elsewhere.annotate(times=Count("checks", filter=publicly)).values_list("times", flat=True))
 
 
 def finish() -> None:
@@ -117,7 +128,7 @@ def test_one_rotten_byte_is_found_when_due_leaves_every_list_at_once_and_is_put_
     assert bad.url in offered(bad)
     before = CatalogueChange.objects.count()
     Replica.objects.filter(pk=bad.pk).update(verified_at=timezone.now() - timedelta(days=60))
-    assert bad.pk in {one.pk for one in due_copies(now=timezone.now())}
+    assert bad.pk in {one.pk for one in due_copies(bad.mirror, now=timezone.now())}
     start_recheck(bad, now=timezone.now())
     engine.run_step(Step.objects.get(job__pipeline="recheck-copy", job__subject=bad.pk, state="due").pk)
     assert Replica.objects.get(pk=bad.pk).state == Replica.State.DAMAGED

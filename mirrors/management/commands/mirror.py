@@ -39,7 +39,13 @@ OF_SERVICES = {
     "collection": "of the Internet Archive, or community of Zenodo",
     "owner-email": "who is told before the mirror is disabled",
 }
-NUMBERS = {"part-mib": int, "settle-s": int, "capacity-bytes": int, "cost-per-gb-month": Decimal}
+NUMBERS = {
+    "part-mib": int,
+    "settle-s": int,
+    "capacity-bytes": int,
+    "daily-read-bytes": int,
+    "cost-per-gb-month": Decimal,
+}
 ENDINGS = (
     (
         {adopt.Result.OTHER, adopt.Result.FOREIGN},
