@@ -2,7 +2,8 @@
 
 1. A change is shown before it is kept: which versions would come, which would go, how many bytes, at what cost.
 2. What is wanted and not there is filled in by the deposit's own job. What is there and no longer wanted is removed
-   only where that is safe (mirrors/remove.py), and never from a mirror that keeps for ever.
+   only where that is safe (mirrors/remove.py), and never from a mirror that keeps for ever. What no policy ever
+   wanted, as what was adopted, is left: nobody was shown that it would go.
 3. Both follow from rows, so that following twice does nothing more.
 """
 
@@ -13,7 +14,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,7 +25,7 @@ from mirrors.deposits.as_planned import used_bytes
 from mirrors.errors import PolicyRefusedError
 from mirrors.models import PUBLIC, Deposit, Mirror, Policy
 from mirrors.remove import start_removal
-from mirrors.replicate import owe_replicas, start_deposit, start_opening
+from mirrors.replicate import owe_replicas, reopened, start_deposit, start_opening
 from mirrors.safety import safety_of
 from releases.jobs import engine
 from releases.jobs.context import StepContext
@@ -162,12 +163,24 @@ def outcome_of(mirror: Mirror, before: Sequence[Scope], after: Sequence[Scope], 
 
 def covered(scopes: Iterable[Scope]) -> QuerySet[Version]:
     """Give the public versions that scopes want at their mirror."""
+    return within(
+        (one.package.pk if one.package else None, one.dataset.pk if one.dataset else None) for one in scopes
+    )
+
+
+def ever_covered(mirror: Mirror) -> QuerySet[Version]:
+    """Give the public versions that any policy of a mirror wants or wanted once."""
+    return within(Policy.history.filter(mirror=mirror).order_by().values_list("package", "dataset").distinct())
+
+
+def within(scopes: Iterable[tuple[int | None, int | None]]) -> QuerySet[Version]:
+    """Give the public versions of packages and datasets, by key; a pair of None is all of them."""
     wanted = Q(pk__in=[])
-    for scope in scopes:
-        if scope.dataset:
-            wanted |= Q(dataset=scope.dataset)
-        elif scope.package:
-            wanted |= Q(dataset__package=scope.package)
+    for package, dataset in scopes:
+        if dataset:
+            wanted |= Q(dataset=dataset)
+        elif package:
+            wanted |= Q(dataset__package=package)
         else:
             wanted |= Q(pk__isnull=False)
     return Version.objects.filter(wanted, state__in=PUBLIC)
@@ -286,7 +299,8 @@ def follow_policies(step: StepContext, mirror_id: int) -> None:
         fill(line.version, mirror)
         step.progress(done_units=done)
     if not traits_of(mirror).is_lasting:
-        for deposit in there.exclude(version__in=wanted).select_related("version__dataset", "mirror"):
+        no_more = there.filter(version__in=ever_covered(mirror)).exclude(version__in=wanted)
+        for deposit in no_more.select_related("version__dataset", "mirror"):
             start_removal(deposit, now=timezone.now())
 
 
@@ -296,8 +310,6 @@ def fill(version: Version, mirror: Mirror) -> None:
         version=version, mirror=mirror, defaults={"created_at": timezone.now()}
     )
     if not is_new:
-        again = Deposit.objects.filter(pk=deposit.pk, state=Deposit.State.REMOVED)
-        again.update(state=Deposit.State.OPEN, round=F("round") + 1)
-        deposit.refresh_from_db()
+        deposit = reopened(deposit)
     owe_replicas(deposit)
     (start_opening if traits_of(mirror).has_drafts else start_deposit)(deposit)

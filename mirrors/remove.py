@@ -1,7 +1,9 @@
 """Remove a version from a mirror where it is no longer wanted, and never the copies that it needs to be safe.
 
 1. What is left has to be enough by the settings, counted in the transaction that takes the copies out of every list.
-2. Only then bytes go. A kill between leaves copies that nobody is sent to, and a step that goes on.
+2. Only then bytes go, and not while a deposit or a repair still sends some: one that begins later finds the deposit
+   removed and stops (mirrors/replicate.py). A kill between leaves copies that nobody is sent to, and a step that goes
+   on.
 3. Checks and incidents stay: they are what was true at their time.
 """
 
@@ -9,18 +11,23 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from catalog.models import Version
+from mirrors.backends.base import MirrorBackend
 from mirrors.connect import connect
-from mirrors.errors import UnsafeRemovalError
-from mirrors.models import OWN_SLUG, PUBLIC, Deposit, Incident, Replica
-from mirrors.replicate import find, mirrors_of
+from mirrors.errors import MirrorSettlingError, UnsafeRemovalError
+from mirrors.models import OWN_SLUG, PUBLIC, Deposit, Incident, Replica, ReplicaQuerySet
+from mirrors.replicate import draft_of, find, mirrors_of
 from mirrors.safety import safety_of
 from releases.catalogue import request_edition
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
+from releases.models import Step
+
+PUT, REPAIR = "mirrors.replicate.put_replica", "mirrors.checks.repair.repair_copy"
 
 
 def start_removal(deposit: Deposit, *, now: datetime) -> None:
@@ -39,13 +46,40 @@ def remove_deposit(step: StepContext, deposit_id: int) -> None:
     too little.
     """
     deposit = find(deposit_id)
-    give_up(deposit, now=timezone.now())
     backend = connect(deposit.mirror)
-    copies = Replica.objects.filter(mirror=deposit.mirror, asset__item__version=deposit.version)
+    name_places(deposit, backend)
+    give_up(deposit, now=timezone.now())
+    await_bytes(deposit)
+    copies = copies_of(deposit)
     step.progress(total_units=copies.count())
-    for done, copy in enumerate(copies.exclude(locator="").order_by("pk"), start=1):
+    for done, copy in enumerate(copies.order_by("pk"), start=1):
         backend.retire(copy.locator)
         step.progress(done_units=done)
+
+
+def copies_of(deposit: Deposit) -> ReplicaQuerySet:
+    return Replica.objects.filter(mirror=deposit.mirror, asset__item__version=deposit.version)
+
+
+def name_places(deposit: Deposit, backend: MirrorBackend) -> None:
+    """Write where copies would lie that did not come, since some of their bytes may."""
+    draft = draft_of(deposit)
+    for copy in copies_of(deposit).filter(locator="").select_related("asset"):
+        locator = backend.locator(draft, copy.asset.path)
+        Replica.objects.filter(pk=copy.pk, locator="").update(locator=locator, url=backend.url(locator))
+
+
+def await_bytes(deposit: Deposit) -> None:
+    """Raise MirrorSettlingError while a step that began before the removal may still send bytes."""
+    copies = copies_of(deposit)
+    sending = Q(function=PUT, subject__in=copies.values("pk"))
+    mending = Q(function=REPAIR, subject__in=Incident.objects.filter(replica__in=copies).values("pk"))
+    if Step.objects.filter(sending | mending, state=Step.State.RUNNING).exists():
+        raise MirrorSettlingError(
+            f"{deposit.version}: bytes of it are on their way to {deposit.mirror.name}. They are removed when they "
+            "have come.",
+            after_s=deposit.mirror.settle_s,
+        )
 
 
 def give_up(deposit: Deposit, *, now: datetime) -> None:
@@ -57,7 +91,7 @@ def give_up(deposit: Deposit, *, now: datetime) -> None:
             return
         refuse_unsafe(deposit, now=now)
         Deposit.objects.filter(pk=deposit.pk).update(state=Deposit.State.REMOVED)
-        copies = Replica.objects.filter(mirror=deposit.mirror, asset__item__version=version)
+        copies = copies_of(deposit)
         copies.update(state=Replica.State.REMOVED)
         Incident.objects.filter(replica__in=copies, ended_at=None).update(ended_at=now)
         if version.state in PUBLIC:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from catalog.models import Asset, Dataset, Version
@@ -20,14 +20,14 @@ from mirrors.connect import connect, traits_of
 from mirrors.deposits.as_planned import refuse_unfit, refuse_unplanned
 from mirrors.deposits.lineage import await_turn
 from mirrors.deposits.record import digest_of, record
-from mirrors.errors import NoMirrorError
+from mirrors.errors import MirrorRefusedError, MirrorSettlingError, NoMirrorError
 from mirrors.models import PUBLIC, Deposit, Mirror, Policy, Replica
 from releases.catalogue import request_edition
 from releases.descriptions import request_descriptions
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
-from releases.models import Release
+from releases.models import Job, Release
 from releases.rereads import request_reread
 
 QUESTIONS = 6  # that a mirror is asked at most to make a place for a version
@@ -99,14 +99,26 @@ def owe_replicas(deposit: Deposit) -> None:
 
 def await_deposit(step: StepContext, deposit_id: int) -> None:
     """Start the deposit's own job and wait for it; back-fill and repair use the same job."""
-    step.wait_for(start_deposit(find(deposit_id)))
+    step.wait_for(start_deposit(wanted_again(find(deposit_id))))
 
 
 def await_lasting(step: StepContext, deposit_id: int) -> None:
     """Start what makes a deposit public for ever, and wait for it."""
-    deposit = find(deposit_id)
+    deposit = wanted_again(find(deposit_id))
     start = start_opening if traits_of(deposit.mirror).has_drafts else start_deposit
     step.wait_for(start(deposit))
+
+
+def wanted_again(deposit: Deposit) -> Deposit:
+    """Let a deposit that was taken away begin anew where a policy wants it; gives any other as it is."""
+    return reopened(deposit) if deposit.mirror in mirrors_of(deposit.version) else deposit
+
+
+def reopened(deposit: Deposit) -> Deposit:
+    """Let a deposit that was taken away begin anew, by jobs of their own; gives any other as it is."""
+    again = Deposit.objects.filter(pk=deposit.pk, state=Deposit.State.REMOVED)
+    again.update(state=Deposit.State.OPEN, round=F("round") + 1)
+    return find(deposit.pk)
 
 
 def start_deposit(deposit: Deposit) -> str:
@@ -153,9 +165,39 @@ def prepare_deposit(step: StepContext, deposit_id: int) -> None:
     decides, no sooner than what was made can be seen there.
     """
     deposit = find(deposit_id)
+    await_removal(step, deposit)
+    refuse_removed(deposit)
     draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     with step.finish():
         keep_draft(deposit, draft)
+
+
+def await_removal(step: StepContext, deposit: Deposit) -> None:
+    """Wait until what was there before is removed, or its removal would take what is brought now."""
+    removals = Job.objects.filter(pipeline="remove-deposit", subject=deposit.pk, state=Job.State.OPEN)
+    for key in removals.values_list("key", flat=True):
+        step.wait_for(key)
+
+
+def refuse_removed(deposit: Deposit) -> None:
+    """Raise MirrorRefusedError for a deposit that was removed or discarded since its job began."""
+    if Deposit.objects.filter(pk=deposit.pk, state=Deposit.State.REMOVED).exists():
+        raise MirrorRefusedError(
+            f"{deposit.version}: it was taken away from {deposit.mirror.name} meanwhile. Stop this job; where a "
+            "policy wants it there again, another one brings it."
+        )
+
+
+def await_publication(deposit: Deposit) -> None:
+    """Raise MirrorSettlingError while a person has stopped the publication that wants it public for ever."""
+    releases = Release.objects.filter(version=deposit.version, version__state=Version.State.DRAFT)
+    publications = Job.objects.filter(pipeline="publish", subject__in=releases.values("pk"))
+    if publications.exists() and not publications.exclude(state=Job.State.CANCELLED).exists():
+        raise MirrorSettlingError(
+            f"{deposit.version}: its publication was stopped, and what is public at {deposit.mirror.name} could "
+            "never be taken back. It goes on when the publication does; stop this job too if that is given up.",
+            after_s=deposit.mirror.settle_s,
+        )
 
 
 def keep_draft(deposit: Deposit, draft: Draft) -> None:
@@ -220,13 +262,23 @@ def expand_put(deposit_id: int) -> Sequence[StepSpec]:
 def put_replica(step: StepContext, replica_id: int) -> None:
     """Store one file at one mirror from our own storage. Safe to run twice."""
     replica = Replica.objects.select_related("asset__item__version__dataset__package", "mirror").get(pk=replica_id)
+    traits = traits_of(replica.mirror)
+    if traits.is_lasting and not traits.has_drafts:
+        await_publication(deposit_of(replica))
     storage = own_storage()
     key, folder = replica.asset.storage_key, storage.directory
     place = store(replica, lambda start: storage.read(key, start), step, file=folder and folder / key)
     with step.finish():
-        Replica.objects.filter(pk=replica_id).exclude(state=Replica.State.VERIFIED).update(
-            state=Replica.State.STORED, **place
-        )
+        Version.objects.select_for_update().get(pk=replica.asset.item.version_id)  # as who removes it holds it
+        if not is_removed(replica):
+            unproved = Replica.objects.filter(pk=replica_id).exclude(state=Replica.State.VERIFIED)
+            unproved.update(state=Replica.State.STORED, **place)
+
+
+def is_removed(replica: Replica) -> bool:
+    """Tell whether the deposit of a copy was removed meanwhile."""
+    deposits = Deposit.objects.filter(mirror=replica.mirror_id, version=replica.asset.item.version_id)
+    return deposits.filter(state=Deposit.State.REMOVED).exists()
 
 
 def store(replica: Replica, source: OpenAt, step: StepContext, *, file: Path | None = None) -> dict[str, str]:
@@ -236,6 +288,7 @@ def store(replica: Replica, source: OpenAt, step: StepContext, *, file: Path | N
     """
     asset, backend = replica.asset, connect(replica.mirror)
     deposit = deposit_of(replica)
+    refuse_removed(deposit)
     draft = draft_of(deposit) if deposit.record_id else made(step, deposit)
     step.progress(total_bytes=asset.size_bytes)
     locator = backend.put(
@@ -293,13 +346,16 @@ def expand_open(deposit_id: int) -> Sequence[StepSpec]:
 def publish_deposit(step: StepContext, deposit_id: int) -> None:
     """Make the deposit public at the mirror, with the metadata of this moment. Safe to run twice."""
     deposit = find(deposit_id)
+    refuse_removed(deposit)
+    if traits_of(deposit.mirror).is_lasting:
+        await_publication(deposit)
     described, backend = record(deposit), connect(deposit.mirror)
     if backend.traits.has_drafts:
         refuse_unplanned(deposit, backend.listing(draft_of(deposit)))
     receipt = backend.publish(draft_of(deposit), described)
     with step.finish():
         keep_concept(deposit.version, receipt)
-        Deposit.objects.filter(pk=deposit_id).update(
+        Deposit.objects.filter(pk=deposit_id).exclude(state=Deposit.State.REMOVED).update(
             state=Deposit.State.PUBLIC,
             record_id=receipt.record_id,
             landing_url=receipt.landing_url,

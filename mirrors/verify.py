@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import BigIntegerField
 from django.utils import timezone
 
 from catalog.models import Asset, PieceTable
+from catalog.storable import storable
 from catalog.storage.connect import own_storage
 from mirrors.backends.base import MirrorBackend, RemoteStat
 from mirrors.checks.budget import ReadAt, charged
@@ -25,6 +27,7 @@ from releases.jobs.registry import StepSpec
 from releases.models import Release
 
 SAMPLES, SAMPLE_BYTES, SHA1_BYTES = 8, 65_536, 20
+MOST_CHECKSUM = 80  # characters of what a mirror tells as one
 STATES = {
     Check.Result.DAMAGED: Replica.State.DAMAGED,
     Check.Result.MISSING: Replica.State.MISSING,
@@ -103,13 +106,18 @@ def record(replica: Replica, finding: Finding, *, level: int, now: datetime) -> 
             level=level,
             method=finding.method,
             result=finding.result,
-            size_seen_bytes=finding.size_bytes,
-            checksum_seen=finding.checksum,
+            size_seen_bytes=kept_size(finding.size_bytes),
+            checksum_seen=storable(finding.checksum)[:MOST_CHECKSUM],
             checker=checker(),
             at=now,
         )
         settle(locked(replica.pk), check)
     return check
+
+
+def kept_size(size_bytes: int | None) -> int | None:
+    """Give a size that a mirror tells if a row has room for it; what it tells may be anything."""
+    return size_bytes if size_bytes is not None and 0 <= size_bytes <= BigIntegerField.MAX_BIGINT else None
 
 
 def locked(replica_id: int) -> Replica:
@@ -119,7 +127,12 @@ def locked(replica_id: int) -> Replica:
 
 
 def settle(replica: Replica, check: Check) -> None:
-    """Bring a copy's state to what a check found; the catalogue is told if that changes what is offered."""
+    """Bring a copy's state to what a check found; the catalogue is told if that changes what is offered.
+
+    Of a copy that we removed while it was looked at nothing follows: it is neither offered again nor repaired.
+    """
+    if replica.state == Replica.State.REMOVED:
+        return
     if check.result != Check.Result.PASSED:
         to, facts = STATES[Check.Result(check.result)], {}
         copy_is_bad(replica, check)
@@ -209,9 +222,14 @@ def sample(replica: Replica, how: How) -> Finding:
 
 
 def sample_pieces(replica: Replica, how: How) -> Finding:
-    """Compare random pieces with their published hashes (BEP 3)."""
+    """Compare random pieces with their published hashes (BEP 3).
+
+    Raises MirrorRefusedError for a file that has none, since nothing compared proves nothing.
+    """
     table, size_bytes = PieceTable.objects.filter(asset=replica.asset).first(), replica.asset.size_bytes
     hashes = bytes(table.v1) if table else b""
+    if size_bytes and not hashes:
+        raise MirrorRefusedError(f"{replica.asset.path}: it has no pieces, so L3 cannot be done. Use level 4.")
     wanted = random.sample(range(len(hashes) // SHA1_BYTES), min(SAMPLES, len(hashes) // SHA1_BYTES))
     for piece in wanted:
         length = table.piece_length if table else 0

@@ -5,6 +5,7 @@ partial that the next try continues, or the whole file.
 """
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -80,6 +81,16 @@ def write_file(
         os.fsync(file.fileno())
         partial.replace(target)
     sync_folder(target.parent)
+
+
+def tag_of(content: bytes) -> str:
+    """Name a content by part of its digest."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def rest_of(content: bytes, start: int) -> Iterator[bytes]:
+    if content[start:]:
+        yield content[start:]
 
 
 def hold(descriptor: int, name: str) -> None:

@@ -4,10 +4,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO
 
-from catalog.storage.files import OpenAt, Progress, drop_partials, locate, read_file, write_file
+from catalog.storage.files import OpenAt, Progress, drop_partials, locate, read_file, rest_of, tag_of, write_file
 from catalog.storage.receive import LocalReceiver
 
 
@@ -60,8 +61,8 @@ class LocalStorage:
         return LocalReceiver(self.path(key), tag)
 
     def write_bytes(self, key: str, content: bytes) -> None:
-        """Write a small file whole."""
-        self.write(key, len(content), lambda start: iter([content[start:]] if content[start:] else []))
+        """Write a small file whole; what a write of other bytes left unfinished is not continued."""
+        self.write(key, len(content), partial(rest_of, content), tag=tag_of(content))
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens if there is none."""

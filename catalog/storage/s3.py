@@ -28,6 +28,8 @@ from catalog.storage.files import (
     SourceTooLongError,
     ignore,
     names,
+    rest_of,
+    tag_of,
     too_long,
     too_short,
 )
@@ -178,8 +180,8 @@ class S3Storage:
         return False
 
     def write_bytes(self, key: str, content: bytes) -> None:
-        """Write a small file whole."""
-        self.write(key, len(content), lambda start: iter([content[start:]] if content[start:] else []))
+        """Write a small file whole; what a write of other bytes left unfinished is not continued."""
+        self.write(key, len(content), partial(rest_of, content), tag=tag_of(content))
 
     def receive(self, key: str, *, tag: str, size_bytes: int = 0) -> Receiver:
         """Take in a file; of a long one, full parts are kept for a later try, of a shorter one nothing."""

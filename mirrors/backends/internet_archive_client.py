@@ -40,7 +40,7 @@ MOST_ERROR_BYTES = 1 << 16
 MOST_REDIRECTS = 4
 REDIRECTS = {301, 302, 303, 307, 308}
 OWN_MARK = "d4c-sha256"
-RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 
 logging.getLogger("internetarchive").setLevel(logging.CRITICAL)  # it would log addresses with the access key in them
 
@@ -100,19 +100,26 @@ class Session(ArchiveSession):
         if target is None:
             return None
         try:
-            return within_the_archive(urljoin(resp.url, target))
+            return led_to(resp.url, target)
         except MirrorUnavailableError:
             resp.close()
             raise
 
 
-def within_the_archive(url: str) -> str:
-    """Give the address back; raises MirrorUnavailableError if it is none of the Archive's hosts over HTTPS."""
-    parts = urlsplit(url)
+def led_to(url: str, location: str) -> str:
+    """Give where a redirect leads; raises MirrorUnavailableError unless it is one of the Archive's hosts by HTTPS."""
+    try:
+        led = urljoin(url, location)
+        parts = urlsplit(led)
+        is_default = parts.port in {None, 443}
+    except ValueError as error:
+        raise MirrorUnavailableError(
+            f"{location[:300]}: the Internet Archive sent us to what is no address."
+        ) from error
     host = parts.hostname or ""
-    if parts.scheme != "https" or not (host == "archive.org" or host.endswith(".archive.org")):
+    if not is_default or parts.scheme != "https" or not (host == "archive.org" or host.endswith(".archive.org")):
         raise MirrorUnavailableError(f"{host}: the Internet Archive sent us there, which is none of its own hosts.")
-    return url
+    return led
 
 
 @contextmanager
@@ -165,7 +172,7 @@ class Client:
         said = self.told(f"{SITE}/services/tasks.php", {"identifier": identifier, "summary": 1, "catalog": 1})
         try:
             return {name: int(count) for name, count in said["value"]["summary"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise self.unclear(f"the tasks of {identifier}") from error
 
     def is_free(self, identifier: str) -> bool:
@@ -208,7 +215,7 @@ class Client:
     def parsed(self, text: bytes, what: str) -> dict[str, Any]:
         try:
             said = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter is what endless brackets come to
             raise self.unclear(what) from error
         if not isinstance(said, dict | list) or (isinstance(said, list) and said):
             raise self.unclear(what)
@@ -311,7 +318,7 @@ class Client:
                 if answer.status_code not in REDIRECTS:
                     yield from self.blocks(answer, f"{identifier}/{path}", start, length)
                     return
-                url = within_the_archive(urljoin(url, answer.headers.get("Location", "")))
+                url = led_to(url, answer.headers.get("Location", ""))
         raise self.unclear(f"{identifier}/{path}")
 
     def blocks(self, answer: Response, what: str, start: int, length: int | None) -> Iterator[bytes]:

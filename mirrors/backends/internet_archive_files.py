@@ -1,5 +1,6 @@
 """The files of an item, as the Internet Archive lists them, without those that it adds itself."""
 
+import re
 from typing import Any
 
 from mirrors.backends.base import RemoteStat
@@ -29,7 +30,7 @@ def is_own_name(identifier: str, path: str) -> bool:
 
 def size_of(entry: Entry) -> int:
     text = str(entry.get("size", ""))
-    return int(text) if text.isascii() and text.isdecimal() else -1
+    return int(text) if re.fullmatch(r"[0-9]{1,19}", text) else -1
 
 
 def stat_of(entry: Entry, item: Entry) -> RemoteStat:

@@ -284,7 +284,10 @@ def draft_of(key: str, deposit: Deposit) -> Draft:
 
 
 def refuse_foreign(deposit: Deposit, record: Record) -> None:
-    if urns_of(deposit["metadata"]) != {record.urn}:
+    """Raise MirrorRefusedError for what bears another key; a public record without any was adopted, and gets ours."""
+    urns = urns_of(deposit["metadata"])
+    is_adopted = not urns and deposit["state"] != UNSUBMITTED
+    if urns != {record.urn} and not is_adopted:
         raise MirrorRefusedError(
             f"{deposit['id']}: this deposit at Zenodo bears another key than ours, so nothing was written. Look in "
             "the account what it is."

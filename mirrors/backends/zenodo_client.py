@@ -12,6 +12,7 @@
 import http.client
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -35,6 +36,7 @@ SHORT_WAIT_S = 20.0
 UNTOLD_WAIT_S = 5.0
 AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_EARLY}
 CLOSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+NUMBER = re.compile(r"[0-9]{1,19}")  # of a byte; of thousands of digits Python makes none
 BROKEN = (OSError, http.client.HTTPException)
 
 
@@ -75,9 +77,11 @@ class Reply:
         if not isinstance(told, dict):
             return str(self.status)
         found = [str(told.get("message", ""))]
-        for one in told.get("errors") or []:
+        errors = told.get("errors")
+        for one in errors if isinstance(errors, list) else ():
             if isinstance(one, dict):
-                messages = one.get("messages") or [one.get("message", "")]
+                listed = one.get("messages")
+                messages = listed if isinstance(listed, list) else [listed or one.get("message", "")]
                 found.append(f"{one.get('field', '')}: {'; '.join(map(str, messages))}")
         return " ".join([str(self.status), *(one for one in found if one)])[:600]
 
@@ -279,7 +283,7 @@ def check_range(answer: http.client.HTTPResponse, start: int) -> None:
     """Raise IncompleteRead where a range begins elsewhere, or is not as long as it says."""
     first, _, rest = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")
     last = rest.partition("/")[0]
-    if not first.isdecimal() or not last.isdecimal() or int(first) != start:
+    if not (NUMBER.fullmatch(first) and NUMBER.fullmatch(last)) or int(first) != start:
         raise http.client.IncompleteRead(b"")
     if answer.length is not None and answer.length != int(last) - start + 1:
         raise http.client.IncompleteRead(b"", int(last) - start + 1 - answer.length)

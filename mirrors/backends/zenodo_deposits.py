@@ -3,6 +3,7 @@
 An act whose answer may be lost is answered by a look at the database, never by doing it twice.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -161,10 +162,16 @@ def has_form(told: Any) -> bool:
         return False
     return (
         are_rows(told.get("files"), filename=str, filesize=int | float)
+        and all(is_size(one["filesize"]) for one in told.get("files") or [])
         and all(are_rows(metadata.get(name)) for name in ("related_identifiers", "communities", "creators"))
         and isinstance(metadata.get("keywords", []), list)
         and isinstance(metadata.get("prereserve_doi", {}), dict)
     )
+
+
+def is_size(told: float) -> bool:
+    """Tell whether a number can be a size; the service writes some with a point, and JSON here knows NaN."""
+    return not isinstance(told, bool) and 0 <= told < math.inf
 
 
 def are_rows(told: Any, **forms: Any) -> bool:

@@ -1,7 +1,8 @@
 """Ask a public address as a client does, and never one of a private network unless it is allowed.
 
 1. The connection goes to an address that catalog/addresses.py has looked at.
-2. A redirect is followed a few times, each by the same rules.
+2. A redirect is followed a few times, each by the same rules; one that leads where nobody may be sent is a failure of
+   who answered so, and no question of our rules.
 3. All of it ends within TIMEOUT_S a request, and no more bytes are read than were asked for.
 """
 
@@ -10,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from catalog.addresses import AddressRefusedError, NameUnknownError, Networks, resolve
 from catalog.line import connected
@@ -20,6 +21,7 @@ TIMEOUT_S = 10.0
 MOST_REDIRECTS = 3
 REDIRECTS = {301, 302, 303, 307, 308}
 BLOCK_BYTES = 8192
+PLAIN = "%/:?#[]@!$&'()*+,;=~"  # what an address may have as it is, beside letters and digits
 AGENT = "Data for Canada - mirror probe"
 
 
@@ -60,14 +62,27 @@ def knock(
     timeout_s: float = TIMEOUT_S,
 ) -> Reply:
     """Ask once, redirects followed; raises MirrorUnavailableError for no answer, MirrorRefusedError by our rules."""
+    address = address_of(urlsplit(url), allowed)
     for _ in range(MOST_REDIRECTS + 1):
-        parts = urlsplit(url)
-        request = Request(method, parts, headers or {}, most_bytes, timeout_s)
-        reply = knock_once(request, address_of(parts, allowed))
+        reply = knock_once(Request(method, urlsplit(url), headers or {}, most_bytes, timeout_s), address)
         if reply.status not in REDIRECTS or "location" not in reply.headers:
             return reply
-        url = urljoin(url, reply.headers["location"])
+        url, address = led_to(url, reply.headers["location"], allowed)
     raise MirrorUnavailableError(f"{url}: it redirects more than {MOST_REDIRECTS} times. Look at its server.")
+
+
+def led_to(url: str, location: str, allowed: Networks) -> tuple[str, tuple[str, int]]:
+    """Give where a redirect leads, its bytes as a browser writes them, and the address to connect to.
+
+    Raises MirrorUnavailableError for what is no address, or none that anybody may be sent to.
+    """
+    try:
+        led = urljoin(url, quote(location.encode("latin-1", "replace"), safe=PLAIN))
+        return led, address_of(urlsplit(led), allowed)
+    except (ValueError, MirrorRefusedError) as error:
+        raise MirrorUnavailableError(
+            f"{url}: it redirects where nobody can go. {error} Look at its server."
+        ) from error
 
 
 def knock_once(request: Request, address: tuple[str, int]) -> Reply:

@@ -90,7 +90,7 @@ class DataciteClient:
         try:
             attributes = json.loads(reply.body)["data"]["attributes"]
             seen = Found(str(attributes["doi"]), str(attributes["state"]), str(attributes["url"] or ""), attributes)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise self.unclear(name) from error
         if seen.name.lower() != name.lower():
             raise self.unclear(name)
@@ -137,7 +137,7 @@ def words_of(reply: Reply) -> str:
         titles = [
             f"{one['source']}: {one['title']}" if one.get("source") else str(one["title"]) for one in errors[:5]
         ]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
     line = " ".join("; ".join(titles).split())
     return f" ({line[:400]})" if line else ""

@@ -53,6 +53,22 @@ def test_what_is_written_is_read_back_from_anywhere(storage: Storage) -> None:
     assert b"".join(storage.read("a/b/file.bin", 70_001, 12)) == CONTENT[70_001:70_013]
 
 
+def test_a_small_file_is_never_that_of_a_write_that_was_killed_before(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the catalogue's pointer: each content has the same name and often the same length."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)  # all is written, and has not its name yet
+        with suppress(KeyboardInterrupt):
+            storage.write_bytes("catalogue.json", b'{"edition": 7}')
+    storage.write_bytes("catalogue.json", b'{"edition": 8}')
+    assert b"".join(storage.read("catalogue.json")) == b'{"edition": 8}'
+
+
+def killed(*_given: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_broken_write_shows_nothing_and_is_continued(storage: Storage) -> None:
     with pytest.raises(OSError, match="went away"):
         storage.write("file.bin", len(CONTENT), of(CONTENT, fails_after=500_000), tag="t")

@@ -237,3 +237,11 @@ def test_a_record_with_as_little_as_there_can_be_fits(at: Registry) -> None:
     at.dois.register(NAME, least)
     assert at.state() == "findable"
     assert at.attribute("identifiers") == [{"identifier": "ca_roads", "identifierType": "Data for Canada"}]
+
+
+@pytest.mark.parametrize("words", ["[" * 100_000, '{"data": {"attributes": ' + "[" * 100_000, "7", '{"data": []}'])
+def test_an_answer_that_has_no_end_of_brackets_is_none(at: Registry, words: str) -> None:
+    at.server.faults.plan("GET /dois/*", f"say:{words}")
+    with pytest.raises(RegistrarUnavailableError, match="broken off"):
+        at.dois.register(NAME, RECORD)
+    assert at.server.dois == {}

@@ -11,7 +11,7 @@ import pytest
 
 from mirrors.backends.base import Draft, Party, Record, Relation, Upload
 from mirrors.backends.internet_archive import InternetArchiveMirror
-from mirrors.backends.internet_archive_client import Account, ia_session
+from mirrors.backends.internet_archive_client import Account, ia_session, led_to
 from mirrors.backends.internet_archive_metadata import identifier_of, metadata_of
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError, MirrorUnavailableError
 from tests.fakes.faults import Answer
@@ -467,3 +467,27 @@ def test_one_module_alone_imports_the_package() -> None:
     files = (path for folder in folders for path in (root / folder).rglob("*.py"))
     found = [path.name for path in files if "from internetarchive" in path.read_text(encoding="utf-8")]
     assert [name for name in found if name != Path(__file__).name] == ["internet_archive_client.py"]
+
+
+@pytest.mark.parametrize("words", ["[" * 100_000, '{"files": 7}', '{"metadata": 7}', "[7]"])
+def test_an_item_of_another_form_is_tried_later(
+    mirror: InternetArchiveMirror, server: InternetArchive, words: str
+) -> None:
+    server.faults.plan("GET /metadata/*", f"say:{words}")
+    with pytest.raises(MirrorUnavailableError, match="no clear answer"):
+        mirror.stat(LOCATOR)
+
+
+def test_a_size_of_endless_digits_is_no_size(mirror: InternetArchiveMirror, server: InternetArchive) -> None:
+    row = f'{{"name": "roads.bin", "source": "original", "md5": "0", "size": "{"9" * 5000}"}}'
+    server.faults.plan("GET /metadata/*", f'say:{{"metadata": {{}}, "files": [{row}]}}')
+    stat = mirror.stat(LOCATOR)
+    assert (stat and stat.size_bytes) == -1
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[bad/", "https://[::1", "https://archive.org:x/y", "https://archive.org:22/"]
+)
+def test_a_redirect_of_the_archive_to_what_is_no_address_is_tried_later(place: str) -> None:
+    with pytest.raises(MirrorUnavailableError, match="sent us"):
+        led_to("https://archive.org/download/x", place)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from catalog.models import Asset
+from catalog.models import Asset, Version
 from mirrors.checks.recheck import look_again, start_recheck
 from mirrors.connect import connect, traits_of
 from mirrors.errors import MirrorRefusedError, MirrorSettlingError
@@ -94,6 +94,24 @@ def test_a_version_is_brought_to_the_archive(brought: Brought) -> None:
     assert {name: file.content for name, file in files.items()}["sources/routes.bin"] == ROUTES
     copy = Replica.objects.get(asset=brought.assets[1])
     assert copy.url == f"{brought.server.url}/download/{brought.identifier}/sources/routes.bin"
+
+
+def test_no_item_is_made_while_its_publication_is_stopped(brought: Brought) -> None:
+    version = brought.deposit.version
+    Version.objects.update(state=Version.State.DRAFT)
+    publication = Job.objects.create(
+        key="publish:roads",
+        pipeline="publish",
+        subject=factories.release(version).pk,
+        state=Job.State.CANCELLED,
+        created_at=timezone.now(),
+    )
+    brought.run(5)
+    assert brought.server.items == {}
+    assert any("its publication was stopped" in step.error for step in brought.waiting())
+    Job.objects.filter(pk=publication.pk).update(state=Job.State.OPEN, ended_at=None)
+    brought.run(10)
+    assert brought.copies() == [Replica.State.VERIFIED] * 2
 
 
 def history(brought: Brought) -> list[list[tuple[int, str]]]:

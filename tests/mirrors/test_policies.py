@@ -14,8 +14,10 @@ from django.test import Client
 from django.utils import timezone
 
 from catalog.models import Version
+from mirrors.backends.local import LocalMirror
 from mirrors.models import Check, Deposit, Mirror, Policy, Replica
-from mirrors.policies import Scope, outcome_of, start_following
+from mirrors.policies import Scope, fill, keep_policy, outcome_of, start_following
+from mirrors.remove import start_removal
 from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
@@ -79,6 +81,12 @@ def asset_of(version: Version) -> Any:
 def follow(mirror: Mirror) -> None:
     start_following(mirror, now=timezone.now())
     engine.drain(30)
+
+
+def take_back(mirror: Mirror) -> None:
+    """Take back the policy that sent everything to a mirror, and do what follows."""
+    Policy.objects.create(mirror=mirror, is_required=False).delete()
+    follow(mirror)
 
 
 def test_a_wide_policy_says_what_would_come_and_what_it_would_cost(public: Version, tmp_path: Path) -> None:
@@ -158,7 +166,7 @@ def test_a_copy_that_is_needed_is_not_removed(public: Version, tmp_path: Path) -
     copy = keep(asset_of(public), north)
     outcome = outcome_of(north, [Scope(is_required=False)], [], now=timezone.now())
     assert "fewer than 3 operators in 2 countries (1 in CA) would hold it whole" in outcome.refusals[0]
-    follow(north)
+    take_back(north)
     step = Step.objects.get(function="mirrors.remove.remove_deposit")
     assert step.state == Step.State.FAILED
     assert "Bring it to another mirror first" in step.error
@@ -181,7 +189,7 @@ def test_a_copy_more_than_needed_leaves_every_list_and_then_the_disk(public: Ver
     copy = Replica.objects.get(mirror=plenty)
     outcome = outcome_of(plenty, [Scope(is_required=False)], [], now=timezone.now())
     assert (outcome.refusals, [line.version for line in outcome.dropped]) == ((), [public])
-    follow(plenty)
+    take_back(plenty)
     copy.refresh_from_db()
     assert copy.state == Replica.State.REMOVED
     assert not (Path(plenty.endpoint) / copy.locator).exists()
@@ -190,7 +198,7 @@ def test_a_copy_more_than_needed_leaves_every_list_and_then_the_disk(public: Ver
 
 
 def test_what_was_removed_can_be_brought_back(public: Version, plenty: Mirror) -> None:
-    follow(plenty)
+    take_back(plenty)
     Policy.objects.create(mirror=plenty, is_required=False)
     follow(plenty)
     copy = Replica.objects.get(mirror=plenty)
@@ -199,13 +207,83 @@ def test_what_was_removed_can_be_brought_back(public: Version, plenty: Mirror) -
     assert Deposit.objects.get(mirror=plenty).round == 2
 
 
+def work(*pipelines: str) -> None:
+    """Do what these jobs owe, and nothing of any other."""
+    while due := Step.objects.filter(job__pipeline__in=pipelines, pk__in=engine.due_steps()):
+        for step in due:
+            engine.run_step(step.pk, has_heartbeat=False)
+
+
+def test_a_deposit_that_goes_on_after_its_removal_brings_nothing(public: Version, plenty: Mirror) -> None:
+    late = mirror_at(Path(plenty.endpoint).parent, "late")
+    fill(public, late)
+    engine.run_step(engine.due_steps()[0], has_heartbeat=False)  # a place is made, nothing is copied yet
+    start_removal(Deposit.objects.get(mirror=late), now=timezone.now())
+    work("remove-deposit")
+    work("deposit")
+    assert Replica.objects.get(mirror=late).state == Replica.State.REMOVED
+    assert Deposit.objects.get(mirror=late).state == Deposit.State.REMOVED
+    assert [one for one in Path(late.endpoint).rglob("*") if one.is_file()] == []
+    assert "it was taken away" in Step.objects.get(function="mirrors.replicate.put_replica").error
+
+
+def test_a_removal_waits_for_the_bytes_that_are_on_their_way(
+    public: Version, plenty: Mirror, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.DFC_BACKOFF_S = 0.001
+    late, put = mirror_at(Path(plenty.endpoint).parent, "late", settle_s=0), LocalMirror.put
+
+    def put_late(self: LocalMirror, *args: Any, **named: Any) -> str:
+        start_removal(Deposit.objects.get(mirror=late), now=timezone.now())
+        engine.run_step(max(engine.due_steps()), has_heartbeat=False)
+        return put(self, *args, **named)
+
+    monkeypatch.setattr(LocalMirror, "put", put_late)
+    fill(public, late)
+    work("deposit")
+    work("remove-deposit")
+    assert Replica.objects.get(mirror=late).state == Replica.State.REMOVED
+    assert [one for one in Path(late.endpoint).rglob("*") if one.is_file()] == []
+
+
+def test_what_is_wanted_again_while_it_is_removed_comes_after_the_removal(
+    public: Version, plenty: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retire = LocalMirror.retire
+
+    def retire_late(self: LocalMirror, locator: str) -> None:
+        Policy.objects.create(mirror=plenty, is_required=False)
+        fill(public, plenty)
+        work("deposit")
+        retire(self, locator)
+
+    monkeypatch.setattr(LocalMirror, "retire", retire_late)
+    take_back(plenty)
+    copy = Replica.objects.get(mirror=plenty)
+    assert copy.state == Replica.State.VERIFIED
+    assert (Path(plenty.endpoint) / copy.locator).read_bytes() == CONTENT
+
+
+def test_what_was_adopted_and_no_policy_ever_wanted_is_left_when_a_policy_comes(
+    public: Version, plenty: Mirror
+) -> None:
+    adopted = mirror_at(Path(plenty.endpoint).parent, "adopted")
+    copy = keep(asset_of(public), adopted)
+    other = factories.dataset("ca_rail", package=factories.package("d4c-datapkg-statistical"))
+    outcome = keep_policy(adopted, Scope(dataset=other, is_required=False), now=timezone.now())
+    engine.drain(30)
+    assert (outcome.dropped, outcome.refusals) == ((), ())
+    assert (Path(adopted.endpoint) / copy.locator).read_bytes() == CONTENT
+    assert Replica.objects.get(pk=copy.pk).state == Replica.State.VERIFIED
+
+
 def test_a_required_policy_is_first_made_best_effort(public: Version, plenty: Mirror) -> None:
     outcome = outcome_of(plenty, ALL, [], now=timezone.now())
     assert "is required at North. Make it best effort first" in outcome.refusals[0]
 
 
 def test_our_own_storage_gives_nothing_up(public: Version, origin: Mirror, plenty: Mirror) -> None:
-    follow(origin)
+    take_back(origin)
     assert "our own storage keeps what is published" in Step.objects.get(job__pipeline="remove-deposit").error
     assert Replica.objects.get(mirror=origin).state == Replica.State.VERIFIED
 

@@ -263,8 +263,30 @@ def test_a_redirect_is_followed_by_the_same_rules(online: Kept) -> None:
         assert knock("HEAD", url, allowed=LOOPBACK).headers["content-length"] == "102400"
     for inside in ("http://10.0.0.1/x", "http://[::ffff:10.0.0.1]/", "http://169.254.169.254/", "ftp://127.0.0.1/x"):
         reply = f"HTTP/1.1 302 Found\r\nLocation: {inside}\r\nContent-Length: 0\r\n\r\n".encode()
-        with answering(reply) as url, pytest.raises(MirrorRefusedError, match=r"no public address|no web address"):
+        with (
+            answering(reply) as url,
+            pytest.raises(MirrorUnavailableError, match=r"no public address|no web address"),
+        ):
             knock("HEAD", url, allowed=LOOPBACK)
+
+
+STRANGE = ["/données".encode(), b"http://[bad/", b"http://[::1", b"/a b\tc", b"http://127.0.0.1:99999/", b"\x00\xff"]
+
+
+@pytest.mark.parametrize("place", STRANGE)
+def test_a_redirect_to_what_is_no_address_is_a_failure_of_the_mirror(kept: Kept, place: bytes) -> None:
+    reply = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n"
+    with answering(reply) as url:
+        Mirror.objects.filter(slug="second").update(public_url=url)
+        assert probe("second").result == MirrorProbe.Result.FAILED
+    assert state("second") == Mirror.State.SILENT
+
+
+def test_a_mirror_that_sends_people_to_a_private_address_is_offered_to_nobody(kept: Kept) -> None:
+    with answering(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://10.0.0.1/x\r\n\r\n") as url:
+        Mirror.objects.filter(slug="second").update(public_url=url)
+        assert "10.0.0.1 is no public address" in probe("second").finding
+    assert state("second") == Mirror.State.SILENT
 
 
 def test_redirects_end() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError
 
-from catalog.models import Asset
+from catalog.models import Asset, PieceTable
+from mirrors.backends.base import RemoteStat
 from mirrors.backends.memory import MemoryMirror
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError, UnverifiedError
-from mirrors.models import Check, Mirror, Policy, Replica
+from mirrors.models import Check, Incident, Mirror, Policy, Replica
 from mirrors.verify import check_replica, require_verified
-from releases.models import Step
+from releases.models import Job, Step
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_storage_dir")]
@@ -292,3 +293,44 @@ def test_a_mirror_out_of_service_is_not_waited_for(wanted: Wanted) -> None:
         factories.proved(asset, wanted.mirrors[0])
     Mirror.objects.filter(slug="south").update(is_enabled=False)
     assert wanted.require() == (2, 2)
+
+
+@pytest.mark.parametrize("bytes_are", ["still there", "gone"])
+def test_a_look_that_ends_after_a_removal_brings_no_copy_back(bytes_are: str) -> None:
+    copy = copy_of()
+    copy.look(Check.Level.FULL)
+    Replica.objects.filter(pk=copy.replica.pk).update(state=Replica.State.REMOVED)
+    if bytes_are == "gone":
+        copy.backend.files.clear()
+    copy.look(Check.Level.FULL, NOW + timedelta(hours=1))
+    assert copy.replica.state == Replica.State.REMOVED
+    assert not Incident.objects.exists()
+    assert not Job.objects.filter(pipeline__in=["repair", "sweep", "tell"]).exists()
+
+
+def test_no_piece_compared_is_no_passed_check() -> None:
+    asset = factories.asset(content=SMALL, is_stored=True)
+    PieceTable.objects.all().delete()
+    copy = Copy(factories.replica(asset, factories.mirror("origin"), Replica.State.VERIFIED), MemoryMirror())
+    copy.hold(SMALL[:-1] + b"?")
+    with pytest.raises(MirrorRefusedError, match="has no pieces"):
+        copy.look(Check.Level.SAMPLED)
+    assert not Check.objects.filter(level=Check.Level.SAMPLED).exists()
+
+
+@pytest.mark.parametrize("size_bytes", [2**70, -(2**70)])
+def test_a_size_that_no_database_holds_is_a_verdict_all_the_same(size_bytes: int) -> None:
+    copy = copy_of()
+    copy.look(Check.Level.FULL)
+    copy.backend.said = lambda _content: RemoteStat(size_bytes, {"md5": "\0" * 200})  # type: ignore[method-assign]
+    assert copy.look(Check.Level.SIZE, NOW + timedelta(hours=1)).result == Check.Result.DAMAGED
+    assert copy.replica.state == Replica.State.DAMAGED
+
+
+def test_a_checksum_that_is_none_is_kept_as_far_as_a_row_has_room() -> None:
+    copy = copy_of()
+    copy.backend.said = lambda content: RemoteStat(len(content), {"sha256": "\0" * 200})  # type: ignore[method-assign]
+    check = copy.look(Check.Level.CHECKSUM)
+    assert check.result == Check.Result.DAMAGED
+    assert check.checksum_seen.startswith("\\x00")
+    assert len(check.checksum_seen) <= 80

@@ -19,14 +19,14 @@ from mirrors.deposits.lineage import PREPARE
 from mirrors.deposits.record import record
 from mirrors.deposits.tidy_drafts import tidy_mirror
 from mirrors.errors import MirrorRefusedError, NotDiscardableError
-from mirrors.models import Check, Deposit, Mirror, Replica
+from mirrors.models import Check, Deposit, Mirror, Policy, Replica
 from mirrors.offer import offers
 from mirrors.policies import fill
 from mirrors.registry.add_mirror import findings_of
 from mirrors.registry.mirror_entry import MirrorEntry
 from mirrors.replicate import find, owe_replicas, start_deposit, start_opening
 from mirrors.safety import safety_of
-from releases.jobs import engine
+from releases.jobs import engine, steering
 from releases.models import Job, Step
 from tests import factories
 from tests.factories import CONTENT
@@ -72,14 +72,16 @@ def owed(version: Version, mirror: Mirror) -> Deposit:
     return find(deposit.pk)
 
 
-def run(*pipelines: str, until: str = "") -> None:
-    """Run what these jobs have to do, until nothing of it is open, or until the job of that key is done."""
+def run(*pipelines: str, until: str = "", at_most: int = 0) -> None:
+    """Run what these jobs have to do, until nothing is open, the job of that key is done, or some steps are."""
     ours = Step.objects.filter(job__pipeline__in=pipelines, job__state=Job.State.OPEN, state__in=OPEN)
     end, ended = time.monotonic() + 60, Job.objects.filter(key=until, state=Job.State.DONE)
     while ours.exists() and not ended.exists():
         assert time.monotonic() < end, list(ours.values_list("function", "state", "error"))
         for step_id in set(engine.due_steps()) & set(ours.values_list("pk", flat=True)):
             engine.run_step(step_id, has_heartbeat=False)
+            if at_most and Step.objects.filter(state=Step.State.DONE).count() >= at_most:
+                return
 
 
 def deposited(version: Version, mirror: Mirror) -> Deposit:
@@ -233,6 +235,62 @@ def test_a_draft_that_is_thrown_away_lets_the_next_version_go_on(
     fill(older.version, mirror)
     run("deposit", "open-deposit")
     assert find(older.pk).concept_doi == Deposit.objects.get(version__number="1.1.0").concept_doi
+
+
+def broken_in_the_middle(server: FakeZenodo, deposit: Deposit) -> Step:
+    """Let a deposit fail at its second file, and throw its draft away; gives the step that failed."""
+    start_deposit(deposit)
+    run("deposit", at_most=2)
+    stopped = Step.objects.get(function="mirrors.replicate.put_replica", state=Step.State.DUE)
+    Step.objects.filter(pk=stopped.pk).update(state=Step.State.FAILED, error="It was full.")
+    Job.objects.filter(pipeline="deposit").update(state=Job.State.FAILED)
+    discard_deposit(find(deposit.pk))
+    return stopped
+
+
+def test_nothing_becomes_public_for_ever_while_its_publication_is_stopped(
+    server: FakeZenodo, mirror: Mirror, dataset: Dataset
+) -> None:
+    deposit = owed(edition(dataset, "1.0.0"), mirror)
+    Version.objects.update(state=Version.State.DRAFT)
+    release = factories.release(deposit.version)
+    publication = Job.objects.create(
+        key="publish:roads", pipeline="publish", subject=release.pk, state=Job.State.OPEN, created_at=timezone.now()
+    )
+    start_deposit(deposit)
+    run("deposit")
+    start_opening(find(deposit.pk))
+    steering.cancel(publication, by=None)
+    for _ in range(4):
+        for step in Step.objects.filter(job__pipeline="open-deposit", state=Step.State.DUE):
+            engine.run_step(step.pk, has_heartbeat=False)
+    assert "its publication was stopped" in words_of("open-deposit")
+    assert [one.state for one in server.deposits.values()] == ["unsubmitted"]
+    Job.objects.filter(pk=publication.pk).update(state=Job.State.OPEN, ended_at=None)
+    run("open-deposit")
+    assert find(deposit.pk).state == Deposit.State.PUBLIC
+
+
+def test_a_retry_after_a_draft_was_thrown_away_makes_no_draft_that_nobody_knows(
+    server: FakeZenodo, mirror: Mirror, dataset: Dataset
+) -> None:
+    stopped = broken_in_the_middle(server, owed(edition(dataset, "1.0.0"), mirror))
+    steering.retry(stopped, by=None)
+    run("deposit")
+    assert server.deposits == {}
+    assert "it was taken away from Zenodo meanwhile" in words_of("deposit")
+
+
+def test_who_waits_for_what_was_thrown_away_and_is_wanted_has_it_made_anew(
+    server: FakeZenodo, mirror: Mirror, dataset: Dataset
+) -> None:
+    deposit = owed(edition(dataset, "1.0.0"), mirror)
+    broken_in_the_middle(server, deposit)
+    Policy.objects.create(mirror=mirror)
+    start_opening(find(deposit.pk))
+    run("deposit", "open-deposit")
+    assert [one.state for one in server.deposits.values()] == ["done"]
+    assert (find(deposit.pk).state, find(deposit.pk).round) == (Deposit.State.PUBLIC, 2)
 
 
 @pytest.mark.parametrize("reason", ["it is no draft", "it is being worked on", "has the version's DOI"])

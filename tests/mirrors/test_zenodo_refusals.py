@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mirrors.backends.zenodo import ZenodoMirror
+from mirrors.backends.zenodo_client import Reply
 from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
 from tests.fakes.zenodo import ACTIONS, WRITE, Client, FakeZenodo
 from tests.mirrors.uploads import KEY, Kept, quiet, upload, whole
@@ -255,6 +256,26 @@ def test_a_deposit_with_another_key_is_not_touched(mirror: ZenodoMirror, server:
     assert states(server) == ["unsubmitted"]
 
 
+def test_a_public_record_without_a_key_is_ours_from_now_on(mirror: ZenodoMirror, server: FakeZenodo) -> None:
+    """As what was deposited by hand and adopted: else nothing that is said of it could ever be mended."""
+    draft = fill(mirror)
+    mirror.publish(draft, ROADS)
+    held = server.deposits[int(draft.record_id)]
+    held.published = (held.published or {}) | {"related_identifiers": [], "title": "roads FINAL (2)"}
+    mirror.describe(draft, ROADS)
+    assert (states(server), (held.published or {})["title"]) == (["done"], "Roads & rails / Routes et rails")
+    assert getattr(mirror.find(KEY, ROADS), "record_id", "") == draft.record_id
+
+
+def test_a_draft_without_a_key_is_not_touched(mirror: ZenodoMirror, server: FakeZenodo) -> None:
+    draft = fill(mirror)
+    (server.deposits[int(draft.record_id)].draft or {})["related_identifiers"] = []
+    for act in (mirror.publish, mirror.describe):
+        with pytest.raises(MirrorRefusedError, match="bears another key than ours"):
+            act(draft, ROADS)
+    assert states(server) == ["unsubmitted"]
+
+
 DRAFT = '{"id": 1, "state": "unsubmitted", "conceptrecid": "0", "links": {}, "metadata": {}, "files": []}'
 FORMS = (
     *("<html>", "[]", "null", '{"id": "x"}', '{"id": 1, "metadata": [], "links": {}}', "[" * 100_000),
@@ -278,3 +299,18 @@ def test_an_answer_of_another_form_is_tried_later(
     with pytest.raises(MirrorUnavailableError):
         acts[act][1]()
     assert "done" not in states(server)
+
+
+@pytest.mark.parametrize("size", ["NaN", "Infinity", "-1", "true"])
+def test_a_size_that_is_none_is_tried_later(mirror: ZenodoMirror, server: FakeZenodo, size: str) -> None:
+    draft = fill(mirror)
+    row = f'{{"filename": "a", "checksum": "0", "filesize": {size}}}'
+    server.faults.plan("GET /api/deposit/depositions/*", "say:" + DRAFT.replace('"files": []', f'"files": [{row}]'))
+    with pytest.raises(MirrorUnavailableError, match="something else than a deposit"):
+        mirror.listing(draft)
+
+
+@pytest.mark.parametrize("errors", ["7", "true", '"x"', '[{"messages": 7}]', '[{"messages": {"a": 1}}]'])
+def test_an_error_of_another_form_is_a_refusal_all_the_same(errors: str) -> None:
+    reply = Reply(400, {}, f'{{"message": "No.", "errors": {errors}}}'.encode())
+    assert reply.words().startswith("400 No.")
