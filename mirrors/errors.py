@@ -15,6 +15,14 @@ class MirrorRefusedError(PersonMustActError):
     """The mirror, or our rules for it, say no; a person has to change something."""
 
 
+class AbsentError(MirrorRefusedError):
+    """The public address of a copy says that nothing is there."""
+
+
+class NotServedError(PersonMustActError):
+    """A mirror holds a copy whole, and its public address says that nothing is there."""
+
+
 class NoMirrorError(PersonMustActError):
     """No enabled mirror is required to keep this dataset."""
 

@@ -19,6 +19,7 @@ METHODS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (r"listing", gettext_noop("not in its listing")),
+        (r"nothing there", gettext_noop("nothing is there")),
         (r"size", gettext_noop("size")),
         (r"(?P<count>\d+) ranges", gettext_noop("%(count)s ranges")),
         (r"(?P<count>\d+) pieces", gettext_noop("pieces compared: %(count)s")),

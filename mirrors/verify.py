@@ -18,8 +18,8 @@ from mirrors.backends.base import MirrorBackend, RemoteStat
 from mirrors.checks.budget import ReadAt, charged
 from mirrors.checks.incidents import copy_is_bad, copy_is_good
 from mirrors.connect import connect, traits_of
-from mirrors.errors import MirrorRefusedError, MirrorSettlingError, UnverifiedError
-from mirrors.models import PUBLIC, Check, Mirror, Replica
+from mirrors.errors import AbsentError, MirrorRefusedError, MirrorSettlingError, UnverifiedError
+from mirrors.models import PUBLIC, Check, Incident, Mirror, Replica
 from mirrors.replicate import mirrors_of
 from releases.catalogue import request_edition
 from releases.jobs.context import StepContext
@@ -148,9 +148,19 @@ def settle(replica: Replica, check: Check) -> None:
 
 
 def proves(replica: Replica, check: Check) -> bool:
-    """Tell whether a passed check makes a copy verified: at L2 or L4, with nothing that failed since it began."""
+    """Tell whether a passed check makes a copy verified: at L2 or L4, with nothing that failed since it began.
+
+    Of a copy that the public was told is not there, only a read through the public address does.
+    """
     failed = replica.checks.exclude(result=Check.Result.PASSED)
-    return check.level in PROVING and not failed.filter(at__gte=check.at).exists()
+    is_shown = check.method.endswith(PUBLICLY) or not is_unserved(replica)
+    return check.level in PROVING and is_shown and not failed.filter(at__gte=check.at).exists()
+
+
+def is_unserved(replica: Replica) -> bool:
+    """Tell whether a copy is out of the lists because its public address said that nothing is there."""
+    publicly = {"found_by__result": Check.Result.MISSING, "found_by__method__endswith": PUBLICLY}
+    return Incident.objects.filter(replica=replica, ended_at=None, **publicly).exists()
 
 
 def look(replica: Replica, backend: MirrorBackend, level: int, progress: Progress, how: How | None = None) -> Finding:
@@ -168,9 +178,12 @@ def settled(replica: Replica, stat: RemoteStat | None, found: Finding) -> Findin
 def look_into(replica: Replica, stat: RemoteStat | None, level: int, progress: Progress, how: How) -> Finding:
     if stat is None or level <= Check.Level.CHECKSUM or stat.size_bytes != replica.asset.size_bytes:
         return judge(replica, stat, level)
-    if level == Check.Level.SAMPLED:
-        return (sample_pieces if replica.mirror.is_own else sample)(replica, how)
-    return read_whole(replica, how, progress)
+    try:
+        if level == Check.Level.SAMPLED:
+            return (sample_pieces if replica.mirror.is_own else sample)(replica, how)
+        return read_whole(replica, how, progress)
+    except AbsentError:
+        return Finding(Check.Result.MISSING, f"nothing there{how.words}", None)
 
 
 def judge(replica: Replica, stat: RemoteStat | None, level: int) -> Finding:

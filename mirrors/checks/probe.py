@@ -5,7 +5,8 @@
    silent comes back only after a copy of it was looked at.
 2. A mirror that fails leaves every list until a probe passes; its copies keep their state.
 3. A copy that its backend does not have, or has at another size, is looked at at once: that is a verdict.
-4. Where there is no verified copy to ask for, or our own rules forbid the address, nothing is said of the mirror.
+4. Where there is no verified copy to ask for, or our own rules forbid the address, nothing is said of the mirror. But
+   a silent one comes back when its service answers, or the copies that it lost could never be put again.
 """
 
 import random
@@ -37,6 +38,7 @@ RANGE_BYTES = 65_536
 KEPT = timedelta(days=7)
 OK, PARTIAL = 200, 206
 SOON_S = 14 * 86_400
+NOTHING_TO_ASK = "It holds no verified copy of a public file to ask for."
 
 
 class CopyDoubtError(MirrorUnavailableError):
@@ -74,7 +76,7 @@ def look_at(mirror: Mirror) -> Seen:
     """Ask for one copy of a mirror; nothing is written."""
     copy = any_copy(mirror)
     if copy is None:
-        return Seen(MirrorProbe.Result.UNASKED, finding="It holds no verified copy of a public file to ask for.")
+        return ask_service(mirror)
     url = address_of(copy)
     try:
         latency_ms, remark = ask_for(copy, url)
@@ -85,6 +87,20 @@ def look_at(mirror: Mirror) -> Seen:
     except MirrorRefusedError as error:
         return Seen(MirrorProbe.Result.UNASKED, url, str(error))
     return Seen(MirrorProbe.Result.PASSED, url, remark, latency_ms=latency_ms)
+
+
+def ask_service(mirror: Mirror) -> Seen:
+    """Ask the service of a silent mirror for a copy that is not proved: else it could never be put again."""
+    unproved = Replica.objects.there().filter(mirror=mirror).exclude(locator="").order_by("pk").first()
+    if unproved is None or mirror.state != Mirror.State.SILENT:
+        return Seen(MirrorProbe.Result.UNASKED, finding=NOTHING_TO_ASK)
+    try:
+        connect(mirror).stat(unproved.locator)
+    except MirrorUnavailableError as error:
+        return Seen(MirrorProbe.Result.FAILED, unproved.url, str(error))
+    except MirrorRefusedError as error:
+        return Seen(MirrorProbe.Result.UNASKED, unproved.url, str(error))
+    return Seen(MirrorProbe.Result.PASSED, unproved.url, f"{NOTHING_TO_ASK} Its service answers.")
 
 
 def any_copy(mirror: Mirror) -> Replica | None:

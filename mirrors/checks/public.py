@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from django.conf import settings
 
 from catalog.addresses import networks
-from mirrors.errors import MirrorRefusedError, MirrorUnavailableError
+from mirrors.errors import AbsentError, MirrorRefusedError, MirrorUnavailableError
 from releases.errors import UpstreamRefusedError, UpstreamUnavailableError
 from releases.ingest.ask import Answer, Caller, Manners
 
 OK, PARTIAL, ABSENT = 200, 206, {404, 410}
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
+CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(?:\d{1,19}|\*)")
 AGENT = "Data for Canada - verification"
 STALL_S, TOTAL_S = 60.0, 21_600.0
 TRIES = 3
@@ -37,7 +37,8 @@ def caller() -> Iterator[Caller]:
 def read_public(asks: Caller, url: str, start: int, length: int) -> Iterator[bytes]:
     """Give `length` bytes of an address from `start`, in blocks.
 
-    Raises MirrorRefusedError where nothing is there, MirrorUnavailableError where it does not come whole.
+    Raises AbsentError where nothing is there, MirrorRefusedError for an address that we do not ask,
+    MirrorUnavailableError where it does not come whole.
     """
     done, tries = 0, 0
     while done < length:
@@ -71,7 +72,7 @@ def some(asks: Caller, url: str, start: int, length: int) -> Iterator[bytes]:
 
 def refuse_other(answer: Answer, start: int, length: int) -> None:
     if answer.status in ABSENT:
-        raise MirrorRefusedError(f"{answer.url}: it is not there (status {answer.status}). Put it there again.")
+        raise AbsentError(f"{answer.url}: it is not there (status {answer.status}). Put it there again.")
     found = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
     is_part = answer.status == PARTIAL and found and int(found[1]) == start and int(found[2]) < start + length
     if not is_part and not (answer.status == OK and start == 0):

@@ -20,11 +20,12 @@ from mirrors.checks.due import answering, due_copies
 from mirrors.checks.incidents import mirror_is_silent
 from mirrors.checks.public import caller, read_public
 from mirrors.connect import connect
-from mirrors.errors import MirrorRefusedError, MirrorSettlingError, MirrorUnavailableError, NotQueueableError
+from mirrors.errors import AbsentError, MirrorSettlingError, MirrorUnavailableError, NotQueueableError
 from mirrors.models import Check, Deposit, Mirror, Replica
 from mirrors.offer import address_of
 from mirrors.verify import Progress, check_replica, not_seen_yet
 from releases.errors import NotAllowedError
+from releases.ingest.ask import Caller
 from releases.jobs import engine
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
@@ -122,10 +123,6 @@ def recheck_copy(step: StepContext, replica_id: int) -> None:
         raise
     except MirrorUnavailableError:
         return  # noted by look_again; the copy is due again when the mirror answers
-    except MirrorRefusedError:
-        if became_public_lately(replica, now=timezone.now()):
-            raise not_seen_yet(replica) from None
-        raise
     queue_some(replica.mirror_id, now=timezone.now(), besides=replica_id)
 
 
@@ -158,7 +155,17 @@ def reading(replica: Replica) -> Iterator[ReadAt | None]:
         yield None
         return
     with caller() as asks:
-        yield partial(read_public, asks, address_of(replica))
+        yield partial(read_as_public, asks, replica)
+
+
+def read_as_public(asks: Caller, replica: Replica, start: int, length: int) -> Iterator[bytes]:
+    """Read a copy at its public address, where a mirror need not show at once what it made public just now."""
+    try:
+        yield from read_public(asks, address_of(replica), start, length)
+    except AbsentError:
+        if became_public_lately(replica, now=timezone.now()):
+            raise not_seen_yet(replica) from None
+        raise
 
 
 def expand_sweep(mirror_id: int) -> Sequence[StepSpec]:

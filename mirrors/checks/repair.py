@@ -16,17 +16,20 @@ from django.utils import timezone
 from catalog.storage.files import OpenAt
 from mirrors.checks.budget import charged
 from mirrors.checks.incidents import mirror_is_silent
+from mirrors.checks.recheck import look_again
 from mirrors.connect import connect
 from mirrors.errors import (
     MirrorRefusedError,
     MirrorSettlingError,
     MirrorUnavailableError,
     NoGoodCopyError,
+    NotServedError,
     RepairFailedError,
 )
 from mirrors.models import OWN_SLUG, Check, Incident, Replica
+from mirrors.offer import address_of
 from mirrors.replicate import store
-from mirrors.verify import Finding, by_backend, check_replica, look
+from mirrors.verify import Finding, by_backend, check_replica, is_unserved, look
 from releases.jobs.context import StepContext
 from releases.jobs.registry import StepSpec
 
@@ -44,7 +47,8 @@ def find(incident_id: int) -> Incident:
 def repair_copy(step: StepContext, incident_id: int) -> None:
     """Make one copy good again. Safe to run twice.
 
-    Raises NoGoodCopyError when no other copy is good; RepairFailedError when what was put is not good yet.
+    Raises NoGoodCopyError when no other copy is good; RepairFailedError when what was put is not good yet;
+    NotServedError when the mirror has it whole and does not show it to the public.
     """
     replica = find(incident_id).replica
     if replica is None or is_over(incident_id):
@@ -56,11 +60,23 @@ def repair_copy(step: StepContext, incident_id: int) -> None:
         if found.result == Check.Result.DAMAGED:
             connect(replica.mirror).retire(replica.locator)
         put_again(step, replica, source)
-    check_replica(replica, backend=connect(replica.mirror), level=Check.Level.FULL, now=timezone.now())
+    if is_unserved(replica):
+        look_again(replica, Check.Level.FULL, now=timezone.now())
+    else:
+        check_replica(replica, backend=connect(replica.mirror), level=Check.Level.FULL, now=timezone.now())
     if not is_over(incident_id):
+        refuse_unserved(replica, found)
         raise RepairFailedError(
             f"{replica.asset.path}: its copy at {replica.mirror.name} does not read back as it was published. It is "
             "put again; if that does not help, look at that mirror's disk."
+        )
+
+
+def refuse_unserved(replica: Replica, found: Finding) -> None:
+    if found.result == Check.Result.PASSED and is_unserved(replica):
+        raise NotServedError(
+            f"{replica.asset.path}: {replica.mirror.name} holds it whole, but says at its public address "
+            f"{address_of(replica)} that nothing is there. Mend the public address of that mirror, then retry here."
         )
 
 

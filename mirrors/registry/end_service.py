@@ -2,7 +2,8 @@
 
 1. The letter goes at once; the mirror serves on until DFC_NOTICE_DAYS later. Without an address of its operator, the
    same time passes.
-2. Until then the end can be recalled. Afterwards nobody is sent there, and nothing is checked or deposited there;
+2. It waits, too, while a version would be left without a whole copy, or with fewer than the settings ask for.
+3. Until then the end can be recalled. Afterwards nobody is sent there, and nothing is checked or deposited there;
    what lies there is left, and the evidence of it stays.
 """
 
@@ -21,8 +22,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 from simple_history.utils import update_change_reason
 
-from mirrors.errors import MailNotTakenError, NotEndableError
-from mirrors.models import Mirror
+from catalog.models import Version
+from mirrors.errors import MailNotTakenError, NotEndableError, UnsafeRemovalError
+from mirrors.models import PUBLIC, Mirror, Replica
+from mirrors.safety import Safety, safety_of
 from releases.catalogue import request_edition
 from releases.errors import NotAllowedError
 from releases.jobs import engine, steering
@@ -31,6 +34,8 @@ from releases.jobs.context import StepContext
 from releases.jobs.errors import StepPaused
 from releases.jobs.registry import StepSpec
 from releases.models import Job
+
+AT_ONCE = 500  # versions whose safety is counted by one query
 
 
 def announce_end(mirror: Mirror, *, by: Any, reason: str, now: datetime) -> None:
@@ -120,15 +125,42 @@ def written(mirror: Mirror, language: str) -> str:
 
 
 def end_service(step: StepContext, mirror_id: int) -> None:
-    """Take the mirror out of service when its day has come; until then the step waits. Safe to run twice."""
+    """Take the mirror out of service when its day has come; until then the step waits. Safe to run twice.
+
+    Raises UnsafeRemovalError while versions need its copies.
+    """
     mirror = Mirror.objects.get(pk=mirror_id)
     if mirror.ends_on is None:
         return
     day = datetime.combine(mirror.ends_on, time.min, tzinfo=timezone.get_default_timezone())
     if clock.now() < day:
         raise StepPaused(day)
+    refuse_unsafe(mirror, now=clock.now())
     with step.finish():
         mirror.is_enabled, mirror.ends_on = False, None
         mirror.save(update_fields=["is_enabled", "ends_on"])
         update_change_reason(mirror, mirror.end_reason)
         request_edition(f"{mirror.slug}: out of service", now=clock.now())
+
+
+def refuse_unsafe(mirror: Mirror, *, now: datetime) -> None:
+    """Raise UnsafeRemovalError naming a version that needs its copies at this mirror, and how many more do."""
+    there = Replica.objects.there().filter(mirror=mirror, asset__item__version__state__in=PUBLIC)
+    versions = list(there.values_list("asset__item__version", flat=True).distinct().order_by("asset__item__version"))
+    parts = (versions[start : start + AT_ONCE] for start in range(0, len(versions), AT_ONCE))
+    needing = [pk for some in parts for pk in needing_of(some, mirror, now=now)]
+    if needing:
+        first = Version.objects.select_related("dataset").get(pk=needing[0])
+        raise UnsafeRemovalError(
+            f"{mirror.name}: its day has come, but {first} and {len(needing) - 1} more would be left with too few "
+            "whole copies. Bring them to another mirror by a policy, wait until they are verified, then retry here."
+        )
+
+
+def needing_of(versions: Sequence[int], mirror: Mirror, *, now: datetime) -> list[int]:
+    """Give the versions that would be left without a whole copy, or with fewer than enough where there is enough."""
+    return [pk for pk, safety in safety_of(versions, now=now).items() if is_needed(safety, safety.without(mirror.pk))]
+
+
+def is_needed(safety: Safety, left: Safety) -> bool:
+    return (safety.copies > 0 and left.copies == 0) or (safety.is_enough and not left.is_enough)

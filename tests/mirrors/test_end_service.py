@@ -14,7 +14,7 @@ from mirrors.models import Mirror
 from mirrors.registry.end_service import announce_end, recall_end
 from releases.errors import NotAllowedError
 from releases.jobs import engine
-from releases.models import Job
+from releases.models import Job, Step
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,3 +99,23 @@ def test_the_form_does_not_disable_a_mirror_behind_its_operators_back(operator: 
     assert "Its operator is told first" in page.content.decode()
     mirror.refresh_from_db()
     assert mirror.is_enabled
+
+
+@pytest.mark.parametrize(
+    ("others", "least", "is_refused"),
+    [(0, 1, True), (2, 3, True), (3, 3, False), (1, 3, False)],
+    ids=["the last copy", "enough, and then too few", "enough all the same", "too few before"],
+)
+def test_no_version_loses_its_last_copy_or_falls_below_what_is_enough(
+    operator: Any, settings: Any, others: int, least: int, *, is_refused: bool
+) -> None:
+    settings.DFC_NOTICE_DAYS, settings.DFC_MIN_OPERATORS = 0, least
+    settings.DFC_MIN_COUNTRIES, settings.DFC_MIN_HOME_COPIES = 1, 0
+    mirror, asset = factories.mirror("north"), factories.asset()
+    for at in [mirror, *(factories.mirror(f"other-{number}") for number in range(others))]:
+        factories.check(factories.replica(asset, at))
+    announce(mirror, operator)
+    failed = Step.objects.filter(function__endswith=".end_service", state=Step.State.FAILED)
+    assert mirror.is_enabled == failed.exists() == is_refused
+    if is_refused:
+        assert f"{asset.item.version} and 0 more would be left with too few whole copies" in failed.get().error

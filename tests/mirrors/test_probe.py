@@ -160,6 +160,18 @@ def test_a_mirror_without_a_verified_copy_is_not_judged(kept: Kept) -> None:
     assert not MirrorDay.objects.exists()
 
 
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_silent_mirror_without_a_verified_copy_comes_back_when_its_service_answers(
+    tmp_path: Path, *, is_up: bool
+) -> None:
+    mirror = factories.mirror("local", endpoint=str(tmp_path / "disk"), state=Mirror.State.SILENT)
+    factories.replica(factories.asset(), mirror, state=Replica.State.MISSING)
+    if is_up:
+        (tmp_path / "disk").mkdir()
+    assert probe("local").result == ("passed" if is_up else "failed")
+    assert Mirror.objects.get().state == (Mirror.State.ANSWERS if is_up else Mirror.State.SILENT)
+
+
 def test_an_address_that_our_rules_forbid_is_not_asked_and_not_blamed(online: Kept, settings: Any) -> None:
     settings.DFC_PRIVATE_NETWORKS = []
     seen = probe("second")

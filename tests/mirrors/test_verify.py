@@ -322,7 +322,7 @@ def test_no_piece_compared_is_no_passed_check() -> None:
 def test_a_size_that_no_database_holds_is_a_verdict_all_the_same(size_bytes: int) -> None:
     copy = copy_of()
     copy.look(Check.Level.FULL)
-    copy.backend.said = lambda _content: RemoteStat(size_bytes, {"md5": "\0" * 200})  # type: ignore[method-assign]
+    copy.backend.said = lambda _content: RemoteStat(size_bytes, {"md5": "\0" * 200})  # type: ignore[method-assign,assignment]
     assert copy.look(Check.Level.SIZE, NOW + timedelta(hours=1)).result == Check.Result.DAMAGED
     assert copy.replica.state == Replica.State.DAMAGED
 
