@@ -44,12 +44,15 @@ def database_url() -> str:
     return f"postgres://{login}@{chosen['HOST']}:{chosen['PORT']}/{chosen['NAME']}"
 
 
+POLL_S = 0.05  # asking more often takes the processors from the workers
+
+
 def wait_until(condition: Callable[[], T], words: str) -> T:
     """Give what the condition gives as soon as that is true; AssertionError with the words if it takes too long."""
     deadline = time.monotonic() + PATIENCE_S
     while not (found := condition()):
         assert time.monotonic() < deadline, f"after {PATIENCE_S} s: {words}"
-        time.sleep(0.02)
+        time.sleep(POLL_S)
     return found
 
 

@@ -33,18 +33,6 @@ RAIL = b"rail" * 500
 
 
 @pytest.fixture
-def operator() -> Any:
-    return get_user_model().objects.create_superuser("operator", password=None)
-
-
-@pytest.fixture
-def desk(operator: Any) -> Client:
-    client = Client()
-    client.force_login(operator)
-    return client
-
-
-@pytest.fixture
 def north(tmp_path: Path) -> Mirror:
     (tmp_path / "north").mkdir()
     return factories.mirror("north", endpoint=str(tmp_path / "north"))

@@ -22,11 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 WHY = "The university closes its machine room."
 
 
-@pytest.fixture
-def operator() -> Any:
-    return get_user_model().objects.create_superuser("operator", password=None)
-
-
 def announce(mirror: Mirror, by: Any) -> None:
     announce_end(mirror, by=by, reason=WHY, now=timezone.now())
     engine.drain(10)

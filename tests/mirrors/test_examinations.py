@@ -44,18 +44,6 @@ LIST = "/admin/mirrors/mirror/"
 
 
 @pytest.fixture
-def operator() -> Any:
-    return get_user_model().objects.create_superuser("operator", password=None)
-
-
-@pytest.fixture
-def desk(operator: Any) -> Client:
-    client = Client()
-    client.force_login(operator)
-    return client
-
-
-@pytest.fixture
 def server(settings: Any) -> InternetArchive:
     settings.DFC_PRIVATE_NETWORKS = ["127.0.0.0/8"]
     settings.DFC_MIRROR_SECRETS = {

@@ -29,13 +29,6 @@ ADD = "/admin/mirrors/policy/add/"
 ALL = [Scope()]
 
 
-@pytest.fixture
-def desk() -> Client:
-    client = Client()
-    client.force_login(get_user_model().objects.create_superuser("operator", password=None))
-    return client
-
-
 def mirror_at(folder: Path, slug: str, **fields: Any) -> Mirror:
     place = folder / slug
     place.mkdir()

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.test import Client
 
 from mirrors.models import Mirror, Policy
@@ -13,13 +12,6 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 ADD = "/admin/mirrors/mirror/add/"
-
-
-@pytest.fixture
-def desk() -> Client:
-    client = Client()
-    client.force_login(get_user_model().objects.create_superuser("operator", password=None))
-    return client
 
 
 @pytest.fixture
