@@ -152,8 +152,15 @@ class S3Doctor:
     def unfinished(self) -> Iterator[tuple[Multipart, Any]]:
         return uploads(self.objects.client, self.objects.bucket, self.objects.name(self.folder))
 
+    def drop_uploads(self) -> None:
+        """Drop the uploads that were begun, one whose beginning was never answered too; tidying has the rest."""
+        with suppress(MirrorRefusedError, MirrorUnavailableError), self.objects.failures(self.folder):
+            for upload, _begun_at in self.unfinished():
+                upload.abort()
+
     def clean(self) -> Symptom:
         """Remove all that was made, and look whether it is gone."""
+        self.drop_uploads()
         try:
             with self.objects.failures(self.folder):
                 for locator in (self.locator, self.damaged):

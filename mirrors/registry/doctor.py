@@ -55,8 +55,8 @@ def examine_s3(mirror: Mirror, folder: str) -> Iterator[Symptom]:
         if is_written:
             yield from public_symptoms(mirror, backend.url(doctor.locator))
     finally:
-        cleaned = doctor.clean() if is_written else None
-    if cleaned is not None:
+        cleaned = doctor.clean()  # also where nothing was said to be written: an answer may have been lost
+    if is_written:
         yield cleaned
 
 

@@ -34,6 +34,7 @@ pytestmark = [
 ]
 FILES = 5  # three that are made, their source, and the source bundle
 FAULTS = 0.3
+EXAMINED = "/dfc-doctor-"
 OTHERS = ("data-2", "data-3")
 OTHER_OUTPUT = """
 [[outputs]]
@@ -175,12 +176,16 @@ def findable_once(found: Services, versions: int) -> None:
 
 
 def whole_at_bucket(found: Services) -> None:
-    """Hold that the bucket has each file once under our prefix, and no upload under way."""
+    """Hold that the bucket has each file once under our prefix, and no upload under way.
+
+    What an examination made, and could not remove while nothing answered it, lies in a folder of its own.
+    """
     client = client_of(service_at(found.bucket.endpoint), os.getpid())
     listed = client.list_objects_v2(Bucket="mirrors", Prefix=found.prefix).get("Contents", [])
     wanted = {f"{found.prefix}{one}" for one in Asset.objects.values_list("storage_key", flat=True)}
-    assert {one["Key"] for one in listed} == wanted
-    assert client.list_multipart_uploads(Bucket="mirrors", Prefix=found.prefix).get("Uploads", []) == []
+    assert {one["Key"] for one in listed if EXAMINED not in one["Key"]} == wanted
+    uploads = client.list_multipart_uploads(Bucket="mirrors", Prefix=found.prefix).get("Uploads", [])
+    assert [one["Key"] for one in uploads if EXAMINED not in one["Key"]] == []
 
 
 def test_six_versions_reach_every_service_once_though_much_is_seen_later_than_settled(
